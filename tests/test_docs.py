@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from colonnade.resources.responses import _failures
 from colonnade.templates import lay_out
+from colonnade.writes import _database_errors
 
 ROOT = Path(__file__).parents[1]
 SITE = sorted((ROOT / "docs").rglob("*.md"))
@@ -119,8 +119,11 @@ def test_the_examples_and_errors_of_query_parameters_are_true(tmp_path: Path) ->
 
 def problem_types() -> set[str]:
     """The last part of every problem type that the code defines."""
-    names = {kind for kind, _ in _failures._UNAVAILABLE.values()} | {_failures.TOO_LARGE}
-    for module in (ROOT / "src/colonnade/resources").rglob("*.py"):
+    names = {kind for kind, _ in _database_errors._UNAVAILABLE.values()} | {
+        _database_errors.TOO_LARGE
+    }
+    source = ROOT / "src/colonnade"
+    for module in [*(source / "writes").rglob("*.py"), *(source / "resources").rglob("*.py")]:
         for node in ast.walk(ast.parse(module.read_text())):
             match node:
                 case ast.keyword(arg="kind", value=ast.Constant(str(name))):

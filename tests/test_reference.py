@@ -52,6 +52,7 @@ INTERNAL = {
     "colonnade.query": "serves `colonnade.resources`",
     "colonnade.rows": "serves `colonnade.resources`",
     "colonnade.templates": "serves `colonnade new`",
+    "colonnade.writes": "serves `colonnade.resources`",
 }
 """Modules whose `__all__` is their interface to other parts of Colonnade, and whom they serve."""
 

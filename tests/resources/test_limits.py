@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from colonnade import Database, Field, Resource, SQLModel, text
 from colonnade.database import Plan
-from colonnade.resources._plan_cache import PlanCache
+from colonnade.writes._plan_cache import PlanCache
 from tests.resources.sample_app import serving
 
 

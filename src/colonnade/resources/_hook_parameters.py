@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, params
 
-from colonnade.resources.writes._hooks import Hook, Provided
+from colonnade.writes import Hook, Provided
 
 _KEY = "colonnade.hook_parameters"
 _REQUEST = "colonnade_request"

@@ -29,11 +29,8 @@ from colonnade.query import (
     tables_of,
 )
 from colonnade.resources._fastapi_compat import declared_query_names
-from colonnade.resources._plan_cache import Explain
-from colonnade.resources._table_context import TableContext, render_row, render_rows
+from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.responses._bodies import JSONBody
-from colonnade.resources.responses._etags import is_unchanged
-from colonnade.resources.responses._failures import TOO_LARGE, too_large
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.responses._unreadable import (
     FAILURES,
@@ -51,6 +48,7 @@ from colonnade.rows import (
     size_statement,
     within_size_limit,
 )
+from colonnade.writes import TOO_LARGE, Explain, is_unchanged, render_row, render_rows, too_large
 
 MAX_TREE_DEPTH = 100
 """Maximum number of levels of a tree in one response."""
@@ -147,7 +145,7 @@ def url_of(request: Request) -> str:
 
 def requested_page(
     reader: PageReader,
-    table_context: TableContext,
+    table_context: ResourceContext,
     request: Request,
     relation: RelationShape | None = None,
 ) -> Page:
@@ -195,7 +193,7 @@ class ReadOperations:
         max_limit: The maximum number of rows in a page.
     """
 
-    def __init__(self, table_context: TableContext, max_limit: int) -> None:
+    def __init__(self, table_context: ResourceContext, max_limit: int) -> None:
         self.table_context = table_context
         self.reader = PageReader(table_context.queryable, max_limit=max_limit)
         self.row_reader = PageReader(
@@ -276,7 +274,7 @@ class ReadOperations:
             if not row.parent:
                 raise table_context.not_found()
             if row.body is None:
-                raise too_large("This page")
+                raise Problem.of(too_large("This page"))
             body = render_rows(view, row.body)
         except FAILURES as error:
             rows = _tree_rows(parent, view, page), parameters
@@ -286,7 +284,7 @@ class ReadOperations:
 
 
 async def respond_with_page(
-    context: RequestContext, table_context: TableContext, page: Page, view: View
+    context: RequestContext, table_context: ResourceContext, page: Page, view: View
 ) -> Response:
     """Respond with a page.
 
@@ -316,7 +314,7 @@ async def respond_with_page(
 
 
 async def _load_page(
-    context: RequestContext, table_context: TableContext, page: Page, view: View
+    context: RequestContext, table_context: ResourceContext, page: Page, view: View
 ) -> tuple[Page, Any]:
     """Load a page, with fewer rows than requested if they are too large for one response."""
     structure = page.structure
@@ -337,7 +335,7 @@ async def _load_page(
 
 
 async def _rows_that_fit(
-    context: RequestContext, table_context: TableContext, page: Page, view: View
+    context: RequestContext, table_context: ResourceContext, page: Page, view: View
 ) -> int:
     """Return how many rows of a page fit into one response.
 
@@ -352,9 +350,8 @@ async def _rows_that_fit(
         size += row.size + 1
         if size > MAX_ANSWER_BYTES:
             if count == 0:
-                raise too_large(
-                    f"The {table_context.name} {table_context.keys.write(from_json(row.key))}"
-                )
+                key = table_context.keys.write(from_json(row.key))
+                raise Problem.of(too_large(f"The {table_context.name} {key}"))
             return count
     return count + 1
 
@@ -374,7 +371,7 @@ def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
     return Plan(statement, one_off=page.filter.is_long, max_bytes=MAX_ANSWER_BYTES)
 
 
-async def _estimate(context: RequestContext, table_context: TableContext, page: Page) -> int:
+async def _estimate(context: RequestContext, table_context: ResourceContext, page: Page) -> int:
     """Return PostgreSQL's estimate of the number of rows."""
     explain, parameters = Plan(Explain(page.all_rows())), _values(page)
     output = await table_context.run(

@@ -21,7 +21,7 @@ from colonnade.models import Idempotency, Shape, schemas, snake
 from colonnade.query import Page, QueryableTable, did_you_mean
 from colonnade.resources import _scoping
 from colonnade.resources._reads import ReadOperations, requested_page
-from colonnade.resources._table_context import TableContext
+from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._disconnect import DEADLINE
 from colonnade.resources.routes._named_values import component_name
@@ -37,9 +37,8 @@ from colonnade.resources.routes._route import (
 )
 from colonnade.resources.routes._route_builder import WRITES, Guards, Operation, ResourceOptions
 from colonnade.resources.routes._upsert_routes import bypassing_operations
-from colonnade.resources.writes._hooks import Hooks, Moment, WriteKind
-from colonnade.resources.writes._table_writer import TableWriter
-from colonnade.resources.writes.nested._tables import WritableTable
+from colonnade.resources.writes._resource_tables import ResourceTable
+from colonnade.writes import Hooks, Moment, WriteKind
 
 _resources: WeakValueDictionary[tuple[str, str], "Resource"] = WeakValueDictionary()
 """The Resources that exist, by the name in their operation ids, and the path."""
@@ -250,14 +249,14 @@ class Resource(APIRouter):
         return self.table_context.view.fallback_reasons
 
     @cached_property
-    def table_context(self) -> TableContext:
+    def table_context(self) -> ResourceContext:
         """The table with what its operations share.
 
         Raises:
             ModelError: ``include`` or a schema names a field that the model does not have.
         """
         queryable = QueryableTable.of(self.model, self._schemas[2], self._include)
-        return TableContext(
+        return ResourceContext(
             self.db,
             queryable,
             self.create,
@@ -268,23 +267,22 @@ class Resource(APIRouter):
         )
 
     @cached_property
-    def _writable_table(self) -> WritableTable:
+    def _writable_table(self) -> ResourceTable:
         """The table as writes reach it, also those of Resources that nest this one."""
         guards: dict[str, list[params.Depends]] = {
             operation: [*self.dependencies, *self._guards.get(operation, ())]
             for operation in OPERATIONS
         }
-        return WritableTable(
+        return ResourceTable(
             self.table_context,
-            TableWriter(self.table_context),
             self._hooks,
             self._nestable_operations,
-            guards,
             self._nested_tables,
-            self,
-            self._operations,
-            component_name(self._operation_prefix, snake(self.table_context.name)),
             self._replaced_links,
+            guards=guards,
+            router=self,
+            enabled=self._operations,
+            component=component_name(self._operation_prefix, snake(self.table_context.name)),
         )
 
     def _user_keys(self) -> set[tuple[str, str]]:
@@ -319,7 +317,7 @@ class Resource(APIRouter):
             operation for operation in self._operations if paths.get(operation) not in taken
         )
 
-    def _nested_tables(self) -> dict[str, WritableTable]:
+    def _nested_tables(self) -> dict[str, ResourceTable]:
         """The tables that relations nest.
 
         Raises:

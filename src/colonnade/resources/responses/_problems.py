@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from colonnade.errors import QueryError
 from colonnade.rows import MAX_ERRORS
+from colonnade.writes import RejectedError, path_text
 
 MEDIA_TYPE = "application/problem+json"
 MAX_TEXT = 300
@@ -39,7 +40,7 @@ class ProblemDetails(BaseModel):
     errors: list[ProblemError] = []
 
 
-class Problem(HTTPException):
+class Problem(RejectedError, HTTPException):  # noqa: N818  # the name of RFC 9457
     """An error response. Outside of a Resource, FastAPI treats it like any HTTPException.
 
     Args:
@@ -79,16 +80,20 @@ class Problem(HTTPException):
         errors: Sequence[Mapping[str, Any]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(status_code, detail, headers)
-        self.kind = kind
-        self.errors = errors
+        RejectedError.__init__(self, status_code, detail, kind=kind, errors=errors, headers=headers)
 
-
-def field_error(
-    loc: Sequence[str | int], field: str, constraint: str, message: str
-) -> dict[str, Any]:
-    """Build an entry of a problem's ``errors``: see ``ProblemError``."""
-    return {"loc": list(loc), "field": field, "constraint": constraint, "message": message}
+    @classmethod
+    def of(cls, error: RejectedError) -> "Problem":
+        """Return the error response of a write that is not carried out."""
+        if isinstance(error, cls):
+            return error
+        return cls(
+            error.status_code,
+            error.detail,
+            kind=error.kind,
+            errors=error.errors,
+            headers=error.headers,
+        )
 
 
 def response_of(error: Exception) -> Response:
@@ -97,7 +102,7 @@ def response_of(error: Exception) -> Response:
         return _invalid(error.errors())
     if isinstance(error, QueryError):
         return _invalid(error.errors)
-    if isinstance(error, Problem):
+    if isinstance(error, RejectedError):
         return _response(error.status_code, error.detail, error.kind, error.errors, error.headers)
     if isinstance(error, StarletteHTTPException):
         return _response(error.status_code, str(error.detail), "", (), error.headers)
@@ -108,14 +113,6 @@ def _truncate(part: Any) -> Any:
     if isinstance(part, str) and len(part) > MAX_TEXT:
         return f"{part[: MAX_TEXT - 1]}…"
     return part
-
-
-def path_text(loc: Iterable[str | int]) -> str:
-    """Return a location as text: ``body.tasks[3].title``."""
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
 
 
 def _invalid(errors: Iterable[Mapping[str, Any]]) -> Response:

@@ -15,11 +15,11 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from colonnade.database import Plan
 from colonnade.query import Page, Scopes, compared_type, key_clause, key_parameters, stored_json
-from colonnade.resources._table_context import TableContext
-from colonnade.resources.responses._failures import DriverError
-from colonnade.resources.responses._problems import Problem, field_error
+from colonnade.resources._table_context import ResourceContext
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import RequestContext
 from colonnade.rows import UnreadableRowError, View, json_array, json_array_agg
+from colonnade.writes import DriverError, field_error
 
 logger = logging.getLogger("colonnade.resources")
 
@@ -40,7 +40,7 @@ Rows = Callable[[], tuple[Select[Any], Mapping[str, Any]]]
 async def name_unreadable(
     context: RequestContext,
     error: Exception,
-    table_context: TableContext,
+    table_context: ResourceContext,
     view: View,
     scopes: Scopes,
     rows: Rows,
@@ -83,7 +83,7 @@ def rows_of_page(page: Page) -> tuple[Select[Any], dict[str, Any]]:
 
 
 def row_of_key(
-    table_context: TableContext, key: tuple[Any, ...], scopes: Scopes
+    table_context: ResourceContext, key: tuple[Any, ...], scopes: Scopes
 ) -> tuple[Select[Any], dict[str, Any]]:
     """Return the SELECT of the row with a key, and its parameter values."""
     shape = table_context.shape
@@ -94,7 +94,7 @@ def row_of_key(
 
 
 def rows_of_keys(
-    table_context: TableContext, keys: Sequence[tuple[Any, ...]], scopes: Scopes
+    table_context: ResourceContext, keys: Sequence[tuple[Any, ...]], scopes: Scopes
 ) -> tuple[Select[Any], dict[str, Any]]:
     """Return the SELECT of the rows with several keys, and its parameter values."""
     shape = table_context.shape
@@ -128,7 +128,7 @@ class _Search:
     def __init__(
         self,
         context: RequestContext,
-        table_context: TableContext,
+        table_context: ResourceContext,
         view: View,
         scopes: Scopes,
         rows: Select[Any],

@@ -7,8 +7,8 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from colonnade.errors import DatabaseError, error_entry
 from colonnade.resources._fastapi_compat import BODY_ERROR
-from colonnade.resources.responses._failures import unavailable_of
 from colonnade.resources.responses._problems import Problem, response_of
+from colonnade.writes import unavailable_of
 
 
 def problems(app: FastAPI) -> None:

@@ -20,12 +20,11 @@ from colonnade.errors import ModelError, QueryError, error_entry
 from colonnade.models import Idempotency, Shape, now
 from colonnade.query import Scopes
 from colonnade.resources._reads import path_of
-from colonnade.resources._table_context import TableContext
+from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.responses._bodies import JSONBody
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import RequestContext
-from colonnade.resources.writes._hooks import RunStatements
-from colonnade.resources.writes._upserts import upsert
+from colonnade.writes import RunStatements, upsert
 
 HEADER = "Idempotency-Key"
 
@@ -83,7 +82,7 @@ class ResponseStore:
         ModelError: The model does not inherit from ``Idempotency``.
     """
 
-    def __init__(self, table_context: TableContext, model: type[Idempotency]) -> None:
+    def __init__(self, table_context: ResourceContext, model: type[Idempotency]) -> None:
         if not issubclass(model, Idempotency):
             raise ModelError(
                 f"idempotency={model.__name__} cannot store responses. Define a table such as "

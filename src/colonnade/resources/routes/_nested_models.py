@@ -17,13 +17,8 @@ from pydantic_core import CoreSchema
 from colonnade.models import ColumnShape
 from colonnade.resources.routes._named_values import component_name
 from colonnade.resources.routes._openapi import key_field
-from colonnade.resources.writes.nested._tables import (
-    MAX_DEPTH,
-    NestedRelation,
-    Verb,
-    WritableTable,
-)
-from colonnade.resources.writes.nested._verbs import Kind, allowed_verbs
+from colonnade.resources.writes._resource_tables import resource_table
+from colonnade.writes import MAX_DEPTH, Kind, NestedRelation, Verb, WritableTable, allowed_verbs
 
 _Fields = dict[str, Any]
 
@@ -304,13 +299,13 @@ def _set_by_relations(table: WritableTable) -> frozenset[str]:
 
 def enabled_verbs(relation: NestedRelation, kind: Kind) -> list[Verb]:
     """Return the verbs of a relation in the document."""
-    return allowed_verbs(relation, kind, lambda table: table.enabled)
+    return allowed_verbs(relation, kind, lambda table: resource_table(table).enabled)
 
 
 def _component(owner: WritableTable | NestedRelation) -> str:
     if isinstance(owner, WritableTable):
-        return owner.component
-    return f"{owner.source.component}{component_name(owner.name)}"
+        return resource_table(owner).component
+    return f"{resource_table(owner.source).component}{component_name(owner.name)}"
 
 
 def _a_row(relation: NestedRelation, *, capital: bool = True) -> str:

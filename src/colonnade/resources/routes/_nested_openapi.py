@@ -24,8 +24,8 @@ from colonnade.resources.routes._openapi import (
     body_example,
     related_schema,
 )
-from colonnade.resources.writes.nested._tables import MAX_DEPTH, NestedRelation, WritableTable
-from colonnade.resources.writes.nested._verbs import Kind
+from colonnade.resources.writes._resource_tables import resource_table
+from colonnade.writes import MAX_DEPTH, Kind, NestedRelation, WritableTable
 
 
 def row_body(
@@ -129,7 +129,7 @@ def _required_relations(
         NoExampleError: They are nested too deeply, as in a table that requires a row of itself.
     """
     if depth > MAX_DEPTH:
-        raise NoExampleError(table.component)
+        raise NoExampleError(resource_table(table).component)
     fields = table.table_context.create.schema.model_fields
     examples = {}
     for relation in table.relations.values():
@@ -175,7 +175,8 @@ class _WrittenRow(DocumentedAs):
 
     def __init__(self, table: WritableTable) -> None:
         self.table = table
-        self.reference: str = f"colonnade.{table.component}Written:{id(table)}"
+        component = resource_table(table).component
+        self.reference: str = f"colonnade.{component}Written:{id(table)}"
         self._is_building = False
 
     @cached_property
@@ -222,5 +223,6 @@ def _written_type(table: WritableTable) -> Any:
     if not table.relations:
         return table.table_context.queryable.read
     if table not in _written_types:
-        _written_types[table] = _WrittenRow(table).as_type(f"{table.component}Written")
+        name = f"{resource_table(table).component}Written"
+        _written_types[table] = _WrittenRow(table).as_type(name)
     return _written_types[table]

@@ -30,7 +30,6 @@ from colonnade.query import (
     include_paths,
     value_type,
 )
-from colonnade.resources.responses._etags import ETAG_PATTERN
 from colonnade.resources.responses._problems import MEDIA_TYPE, ProblemDetails
 from colonnade.resources.routes._examples import (
     NoExampleError,
@@ -46,6 +45,7 @@ from colonnade.resources.routes._named_values import (
     named_options,
     orderings,
 )
+from colonnade.writes import ETAG_PATTERN
 
 PLAIN_TEXT = "^[^\\u0000]*$"
 """Text that databases can store; a lone surrogate cannot be encoded in UTF-8 in the first place."""

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 from colonnade.models import plural, with_article
 from colonnade.resources._reads import ReadOperations, requested_page
-from colonnade.resources._table_context import TableContext
+from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._idempotency import HEADER
 from colonnade.resources.routes._nested_openapi import row_body, statuses_of, written_rows
@@ -23,8 +23,8 @@ from colonnade.resources.routes._route_builder import (
     words_of,
 )
 from colonnade.resources.routes._upsert_routes import UpsertRoutes
-from colonnade.resources.writes._links import Link
 from colonnade.resources.writes._operations import WriteOperations
+from colonnade.writes import LinkTable
 
 
 class GeneratedRoutes:
@@ -40,7 +40,7 @@ class GeneratedRoutes:
     def __init__(
         self,
         router: APIRouter,
-        table_context: TableContext,
+        table_context: ResourceContext,
         reads: ReadOperations,
         options: ResourceOptions,
     ) -> None:
@@ -71,7 +71,7 @@ class GeneratedRoutes:
         return self.builder.routes
 
     @property
-    def links(self) -> list[Link]:
+    def links(self) -> list[LinkTable]:
         """The relations that can be linked; complete after ``routes``."""
         return self.relations.links
 

@@ -17,14 +17,15 @@ from colonnade.resources._reads import (
     requested_page,
     respond_with_page,
 )
-from colonnade.resources._table_context import TableContext, Views
+from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._nested_openapi import related_body, written_rows
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.routes._route_builder import RouteBuilder, with_body, words_of
-from colonnade.resources.writes._links import Link
+from colonnade.resources.writes._link_requests import LinkOperations
+from colonnade.resources.writes._resource_tables import resource_table
 from colonnade.resources.writes.nested._relation_create import RelationCreate
-from colonnade.resources.writes.nested._tables import NestedRelation
+from colonnade.writes import LinkTable, NestedRelation, Views
 
 
 class RelationRoutes:
@@ -42,7 +43,7 @@ class RelationRoutes:
         self.builder = builder
         self.table_context = builder.table_context
         self.reads = reads
-        self.links: list[Link] = []
+        self.links: list[LinkTable] = []
 
     def add_all(self) -> None:
         """Add the routes of all relations."""
@@ -53,8 +54,8 @@ class RelationRoutes:
                 self._add_list(name, target)
             if (nested := self.builder.options.table.relations.get(name)) is not None:
                 self._add_create(nested)
-            if "link" in operations and Link.is_supported(self.table_context, target.relation):
-                self._add_links(name, Link(self.table_context, target.relation))
+            if "link" in operations and LinkTable.is_supported(self.table_context, target.relation):
+                self._add_links(name, LinkOperations(self.table_context, target.relation))
 
     def _nested_relations(self) -> dict[str, RelationTarget]:
         """The to-many relations in ``nested``."""
@@ -116,7 +117,7 @@ class RelationRoutes:
 
     def _add_create(self, nested: NestedRelation) -> None:
         """Add the route that creates a row in a relation, if its Resource creates rows."""
-        target, options, key = nested.target, self.builder.options, self.builder.key
+        target, options, key = resource_table(nested.target), self.builder.options, self.builder.key
         needs_link = nested.side == "links"
         if "create" not in target.enabled or (needs_link and "link" not in options.operations):
             return
@@ -147,8 +148,8 @@ class RelationRoutes:
             status=201,
         )
 
-    def _add_links(self, name: str, link: Link) -> None:
-        table_context, key = self.table_context, self.builder.key
+    def _add_links(self, name: str, operations: LinkOperations) -> None:
+        table_context, key, link = self.table_context, self.builder.key, operations.table
         self.links.append(link)
         known = {scope.dependency for scope in self.builder.options.scopes}
         own_table = table_context.shape.table
@@ -158,11 +159,11 @@ class RelationRoutes:
 
         async def put_link(request: Request, body: Any = None) -> Response:
             row_key = table_context.key(request.path_params[key])
-            return await link.put(request, row_key, request.path_params["target"])
+            return await operations.put(request, row_key, request.path_params["target"])
 
         async def delete_link(request: Request) -> Response:
             row_key = table_context.key(request.path_params[key])
-            return await link.delete(request, row_key, request.path_params["target"])
+            return await operations.delete(request, row_key, request.path_params["target"])
 
         endpoint: Callable[..., Any] = put_link
         response_model: Any = openapi.Deleted
@@ -210,7 +211,7 @@ class _RelationList:
     """The list route of a relation."""
 
     def __init__(
-        self, table_context: TableContext, target: RelationTarget, reader: PageReader
+        self, table_context: ResourceContext, target: RelationTarget, reader: PageReader
     ) -> None:
         self.table_context = table_context
         self.relation: RelationShape = target.relation

@@ -21,7 +21,6 @@ from colonnade.resources._fastapi_compat import (
     with_receive,
 )
 from colonnade.resources._scoping import VARY_KEY, mark_private
-from colonnade.resources.responses._failures import unavailable_of
 from colonnade.resources.responses._problems import Problem, response_of
 from colonnade.resources.responses._unreadable import unrenderable
 from colonnade.resources.routes._disconnect import ClientGoneError
@@ -33,6 +32,7 @@ from colonnade.resources.routes._request_context import (
     set_context,
 )
 from colonnade.rows import UnreadableRowError
+from colonnade.writes import RejectedError, unavailable_of
 
 LARGEST_BODY = 4 * 1024 * 1024
 """Maximum size of a request body in bytes: a thousand rows of four kilobytes."""
@@ -118,7 +118,7 @@ class ResourceRoute(APIRoute):
                         response = await track_position(self.db, request, handle)
                     else:
                         response = await handle(request)
-            except (Problem, RequestValidationError, QueryError) as error:
+            except (RejectedError, RequestValidationError, QueryError) as error:
                 response = response_of(error)
             except UnreadableRowError as error:
                 response = response_of(unrenderable(error))

@@ -12,12 +12,12 @@ from starlette.routing import BaseRoute
 
 from colonnade.models import Idempotency, snake
 from colonnade.resources._hook_parameters import hook_dependencies
-from colonnade.resources._table_context import TableContext
+from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._named_values import component_name
 from colonnade.resources.routes._route import GeneratedRoute
-from colonnade.resources.writes._hooks import Hooks
-from colonnade.resources.writes.nested._tables import WritableTable
+from colonnade.resources.writes._resource_tables import ResourceTable
+from colonnade.writes import Hooks
 
 Operation = Literal[
     "list", "read", "create", "update", "delete", "batch", "link", "upsert", "replace"
@@ -52,7 +52,7 @@ class ResourceOptions:
     operations: frozenset[Operation]
     guards: Guards
     hooks: Hooks
-    table: WritableTable
+    table: ResourceTable
     max_limit: int
     scopes: list[params.Depends]
     nested_scopes: list[params.Depends]
@@ -74,7 +74,7 @@ class RouteBuilder:
     """
 
     def __init__(
-        self, router: APIRouter, table_context: TableContext, options: ResourceOptions
+        self, router: APIRouter, table_context: ResourceContext, options: ResourceOptions
     ) -> None:
         self.router = router
         self.table_context = table_context

@@ -16,9 +16,8 @@ from colonnade.resources.routes import _openapi as openapi
 from colonnade.resources.routes._named_values import named_upsert_options
 from colonnade.resources.routes._route import GeneratedRoute, without_names
 from colonnade.resources.routes._route_builder import Operation, RouteBuilder, with_body, words_of
-from colonnade.resources.writes._changes import Key
 from colonnade.resources.writes._operations import WriteOperations
-from colonnade.resources.writes._upsert_options import ON_CONFLICT
+from colonnade.writes import ON_CONFLICT, Key
 
 
 class UpsertRoute(GeneratedRoute):

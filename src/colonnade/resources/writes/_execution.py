@@ -11,6 +11,7 @@ from colonnade.database import StatementBatch
 from colonnade.models import Idempotency
 from colonnade.resources._hook_parameters import provided_of
 from colonnade.resources.responses._bodies import json_body
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.responses._unreadable import (
     FAILURES,
     name_unreadable,
@@ -23,16 +24,21 @@ from colonnade.resources.routes._idempotency import (
     ResponseStore,
 )
 from colonnade.resources.routes._request_context import RequestContext, context_of
-from colonnade.resources.writes._changes import Change, ChangeSet
-from colonnade.resources.writes._foreign_keys import missing_reference
-from colonnade.resources.writes._hooked_writes import Committed
-from colonnade.resources.writes._hooks import Provided, RunStatements
-from colonnade.resources.writes._rules import Values, name_foreign_key
+from colonnade.resources.writes._foreign_key_names import name_foreign_key
+from colonnade.resources.writes._resource_tables import ResourceTable
 from colonnade.resources.writes._upsert_execution import retry_upserts, run_upserts
 from colonnade.resources.writes.nested._execution import run_nested
-from colonnade.resources.writes.nested._rows import NestedChanges
-from colonnade.resources.writes.nested._tables import WritableTable
 from colonnade.rows import UnreadableRowError
+from colonnade.writes import (
+    Change,
+    ChangeSet,
+    Committed,
+    NestedChanges,
+    Provided,
+    RunStatements,
+    Values,
+    missing_reference,
+)
 
 WriteWithHooks = Callable[[AsyncSession, RunStatements], Awaitable[list[Any]]]
 Respond = Callable[[Sequence[Any]], Response]
@@ -47,7 +53,7 @@ class WriteExecution:
         idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
     """
 
-    def __init__(self, table: WritableTable, idempotency: type[Idempotency] | None) -> None:
+    def __init__(self, table: ResourceTable, idempotency: type[Idempotency] | None) -> None:
         table_context = table.table_context
         self.table_context = table_context
         self.hooks = table.hooks
@@ -148,7 +154,7 @@ class WriteExecution:
         if row is not None:
             return row
         if change.kind == "create":
-            raise missing_reference(references)
+            raise Problem.of(missing_reference(references))
         if rows.no_row_means_not_found(change, references):
             raise table_context.not_found()
         return await table_context.run(

@@ -9,15 +9,14 @@ from pydantic_core import from_json
 
 from colonnade.models import Idempotency
 from colonnade.resources._reads import path_of
-from colonnade.resources._table_context import render_row
 from colonnade.resources.responses._bodies import OK_BODY, JSONBody
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import context_of
-from colonnade.resources.writes._changes import ChangeSet, Key
 from colonnade.resources.writes._execution import WriteExecution
-from colonnade.resources.writes._parsing import RequestParser
-from colonnade.resources.writes._upsert_parsing import UpsertParser
-from colonnade.resources.writes.nested._tables import WritableTable
+from colonnade.resources.writes._requests import RequestParser
+from colonnade.resources.writes._resource_tables import ResourceTable
+from colonnade.resources.writes._upsert_requests import UpsertRequestParser
+from colonnade.writes import ChangeSet, Key, render_row
 
 
 class WriteOperations:
@@ -31,17 +30,17 @@ class WriteOperations:
 
     def __init__(
         self,
-        table: WritableTable,
+        table: ResourceTable,
         idempotency: type[Idempotency] | None,
         max_rows: int,
     ) -> None:
         self.table_context = table.table_context
         self._parser = RequestParser(table, max_rows)
-        self._upsert_parser = partial(UpsertParser, table, max_rows)
+        self._upsert_parser = partial(UpsertRequestParser, table, max_rows)
         self._execution = WriteExecution(table, idempotency)
 
     @cached_property
-    def upserts(self) -> UpsertParser:
+    def upserts(self) -> UpsertRequestParser:
         """The parser of upserts and replacements, which most Resources do not have."""
         return self._upsert_parser()
 

@@ -5,13 +5,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from colonnade.resources._table_context import TableContext
-from colonnade.resources.responses._failures import DriverError
+from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import RequestContext
-from colonnade.resources.writes._bulk_upserts import RowByRowError
-from colonnade.resources.writes._changes import ChangeSet
-from colonnade.resources.writes._table_writer import TableWriter
+from colonnade.writes import ChangeSet, DriverError, RowByRowError, TableWriter
 
 T = TypeVar("T")
 
@@ -24,7 +21,7 @@ _SAME_ROW_TWICE = "21000"
 
 
 async def run_upserts(
-    context: RequestContext, table_context: TableContext, writer: TableWriter, changes: ChangeSet
+    context: RequestContext, table_context: ResourceContext, writer: TableWriter, changes: ChangeSet
 ) -> Sequence[Any]:
     """Execute upserts in the cheapest way that has all checks, and return the rows."""
     if len(changes.changes) == 1 and writer.upserts.is_single_statement(changes.changes[0]):
@@ -42,7 +39,7 @@ async def run_upserts(
 
 
 async def _run_bulk(
-    context: RequestContext, table_context: TableContext, writer: TableWriter, changes: ChangeSet
+    context: RequestContext, table_context: ResourceContext, writer: TableWriter, changes: ChangeSet
 ) -> list[Any] | None:
     """Execute upserts in one statement; None if they must be executed one by one."""
     bulk = writer.bulk(changes)
@@ -61,7 +58,7 @@ async def _run_bulk(
 
 
 async def retry_upserts(
-    table_context: TableContext,
+    table_context: ResourceContext,
     changes: ChangeSet,
     execute: Callable[[], Awaitable[T]],
     *,

@@ -10,23 +10,27 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.errors import QueryError
 from colonnade.resources._hook_parameters import provided_of
-from colonnade.resources._table_context import TableContext
+from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._idempotency import IdempotentRequest
 from colonnade.resources.routes._request_context import context_of
-from colonnade.resources.writes._hooks import Provided, RunStatements
-from colonnade.resources.writes._row_writes import WrittenRow
-from colonnade.resources.writes.nested._hook_calls import Committed, HookCalls
-from colonnade.resources.writes.nested._rows import NestedChanges
-from colonnade.resources.writes.nested._single_statement import single_statement
-from colonnade.resources.writes.nested._writer import NestedWriter
+from colonnade.writes import (
+    HookCalls,
+    NestedChanges,
+    NestedCommitted,
+    NestedWriter,
+    Provided,
+    RunStatements,
+    WrittenRow,
+    single_statement,
+)
 
 Respond = Callable[[Sequence[Any]], Response]
 """Builds the response from the written rows."""
 
 
 async def run_nested(
-    table_context: TableContext,
+    table_context: ResourceContext,
     request: Request,
     changes: NestedChanges,
     idempotent_request: IdempotentRequest | None,
@@ -48,7 +52,7 @@ async def run_nested(
         Problem: 404, 409, 412 or 422, with the path of the row.
         QueryError: A model does not accept a row.
     """
-    committed: list[Committed] = []
+    committed: list[NestedCommitted] = []
     provided = provided_of(request)
 
     async def attempt(*, one_by_one: bool) -> Response:
@@ -86,7 +90,7 @@ async def run_nested(
 async def _write_with_hooks(
     changes: NestedChanges,
     provided: Provided,
-    committed: list[Committed],
+    committed: list[NestedCommitted],
     session: AsyncSession,
     run: RunStatements,
 ) -> list[WrittenRow]:

@@ -6,9 +6,9 @@ from fastapi import HTTPException, Request, params
 
 from colonnade.resources._fastapi_compat import inclusion_dependencies, solve_dependency
 from colonnade.resources._hook_parameters import hook_dependencies
-from colonnade.resources.writes.nested._located_errors import relocated
-from colonnade.resources.writes.nested._parsing import NestedBody
-from colonnade.resources.writes.nested._tables import WritableTable
+from colonnade.resources.responses._problems import Problem
+from colonnade.resources.writes._resource_tables import resource_table
+from colonnade.writes import NestedBody, RejectedError, WritableTable, relocated
 
 
 async def run_guards(request: Request, body: NestedBody, operation: str) -> None:
@@ -28,14 +28,17 @@ async def run_guards(request: Request, body: NestedBody, operation: str) -> None
         hooks = () if needed == "link" else table.hooks.of_kinds((needed,))
         dependencies = [
             *inclusion_guards(request, body.root, table),
-            *table.guards.get(needed, ()),
+            *resource_table(table).guards.get(needed, ()),
             *hook_dependencies(hooks),
         ]
         for dependency in dependencies:
             try:
                 await solve_dependency(dependency, request)
             except HTTPException as error:
-                raise relocated(error, loc) from error
+                refusal = relocated(error, loc)
+                if isinstance(refusal, RejectedError):
+                    raise Problem.of(refusal) from error
+                raise
 
 
 def inclusion_guards(
@@ -54,13 +57,13 @@ def inclusion_guards(
     app = request.scope["app"]
     called = [
         {_identity(dependency) for dependency in inclusion}
-        for inclusion in inclusion_dependencies(app, root.router)
+        for inclusion in inclusion_dependencies(app, resource_table(root).router)
     ]
     have_run = set.intersection(*called) if called else set()
     return min(
         (
             [dependency for dependency in inclusion if _identity(dependency) not in have_run]
-            for inclusion in inclusion_dependencies(app, table.router)
+            for inclusion in inclusion_dependencies(app, resource_table(table).router)
         ),
         key=len,
         default=[],

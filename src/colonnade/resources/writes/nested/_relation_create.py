@@ -13,18 +13,26 @@ from colonnade.models import Idempotency
 from colonnade.query import NO_SCOPES, Scopes
 from colonnade.resources._fastapi_compat import solve_dependency
 from colonnade.resources._reads import path_of
-from colonnade.resources._table_context import render_row
 from colonnade.resources.responses._bodies import JSONBody
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import context_of
-from colonnade.resources.writes._changes import Change, ChangeSet, Key
 from colonnade.resources.writes._execution import WriteExecution
-from colonnade.resources.writes._hooked_writes import complete
-from colonnade.resources.writes._parsing import RequestParser
+from colonnade.resources.writes._link_requests import scopes_of_link
+from colonnade.resources.writes._requests import RequestParser
+from colonnade.resources.writes._resource_tables import resource_table
 from colonnade.resources.writes.nested._guards import inclusion_guards
-from colonnade.resources.writes.nested._rows import NestedChanges, NestedRow, RelationChanges
-from colonnade.resources.writes.nested._stored_rows import StoredRows
-from colonnade.resources.writes.nested._tables import NestedRelation
+from colonnade.writes import (
+    Change,
+    ChangeSet,
+    Key,
+    NestedChanges,
+    NestedRelation,
+    NestedRow,
+    RelationChanges,
+    StoredRows,
+    complete,
+    render_row,
+)
 
 
 class RelationCreate:
@@ -40,11 +48,11 @@ class RelationCreate:
         self, relation: NestedRelation, idempotency: type[Idempotency] | None, max_rows: int
     ) -> None:
         self.relation = relation
-        self.source = relation.source
-        self.target = relation.target
-        self._parser = RequestParser(relation.target, max_rows)
-        self._execution = WriteExecution(relation.target, idempotency)
-        self._source_execution = WriteExecution(relation.source, idempotency)
+        self.source = resource_table(relation.source)
+        self.target = resource_table(relation.target)
+        self._parser = RequestParser(self.target, max_rows)
+        self._execution = WriteExecution(self.target, idempotency)
+        self._source_execution = WriteExecution(self.source, idempotency)
 
     async def respond(self, request: Request, key: Key) -> Response:
         """Create a row in the relation of the row with a key; respond with 201.
@@ -71,7 +79,9 @@ class RelationCreate:
                     await self._require_parent(request, key, source_scopes)
                 raise
         link = self.relation.link
-        link_scopes = NO_SCOPES if link is None else link.scopes(request)
+        link_scopes = NO_SCOPES
+        if link is not None:
+            link_scopes = scopes_of_link(self.source.table_context, link, request)
         nested = self._nested(changes, key, source_scopes, link_scopes)
         return await self._source_execution.run(request, nested, respond)
 

@@ -1,21 +1,65 @@
 """Requests with nested bodies: recognized, parsed, and guarded."""
 
-from typing import Any
+from collections.abc import Callable
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 from pydantic_core import to_json
 
-from colonnade.errors import QueryError, error_entry
-from colonnade.query import Scopes
+from colonnade.query import NO_SCOPES, Scopes
 from colonnade.resources._scoping import scopes_of
 from colonnade.resources.responses._bodies import json_body, read_body
-from colonnade.resources.writes._changes import Key
-from colonnade.resources.writes._hooks import WriteKind
+from colonnade.resources.writes._link_requests import scopes_of_link
+from colonnade.resources.writes._resource_tables import ResourceTable, resource_table
 from colonnade.resources.writes.nested._guards import run_guards
-from colonnade.resources.writes.nested._parsing import NestedBody, RawRow
-from colonnade.resources.writes.nested._rows import NestedChanges, NestedRow
-from colonnade.resources.writes.nested._tables import WritableTable
-from colonnade.rows import check_batch_size
+from colonnade.writes import (
+    Key,
+    NestedBody,
+    NestedChanges,
+    NestedRelation,
+    NestedRow,
+    WritableTable,
+    WriteKind,
+)
+
+
+class RequestScopes:
+    """The scopes of a request for the tables of its body.
+
+    Args:
+        request: The request.
+
+    Attributes:
+        refusal: The first denial of access; None if there is access to all tables.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._of_tables: dict[WritableTable, Scopes] = {}
+        self.refusal: HTTPException | None = None
+
+    def of_table(self, table: WritableTable) -> Scopes:
+        """Return the scopes of a write of a table."""
+        scopes = self._of_tables.get(table)
+        if scopes is None:
+            context = resource_table(table).table_context
+            scopes = self._allowed(lambda: context.scopes(self._request, writing=True))
+            self._of_tables[table] = scopes
+        return scopes
+
+    def of_link(self, relation: NestedRelation) -> Scopes:
+        """Return the scopes of the links of a relation."""
+        link = relation.link
+        if link is None:
+            return NO_SCOPES
+        source = resource_table(relation.source).table_context
+        return self._allowed(lambda: scopes_of_link(source, link, self._request))
+
+    def _allowed(self, scopes: Callable[[], Scopes]) -> Scopes:
+        try:
+            return scopes()
+        except HTTPException as error:
+            self.refusal = self.refusal or error
+            return NO_SCOPES
 
 
 class NestedParser:
@@ -26,7 +70,7 @@ class NestedParser:
         max_rows: The maximum number of rows in a body.
     """
 
-    def __init__(self, table: WritableTable, max_rows: int) -> None:
+    def __init__(self, table: ResourceTable, max_rows: int) -> None:
         self._table = table
         self._max_rows = max_rows
 
@@ -41,56 +85,41 @@ class NestedParser:
         self, request: Request, body: bytes, omitted: frozenset[str] = frozenset()
     ) -> NestedChanges:
         """Parse a new row, without fields that the relation of the path sets."""
-        parsed = NestedBody(request, self._table, self._max_rows)
-
-        def read(text: bytes) -> list[NestedRow]:
-            raw = _object(parsed.load(text), ("body",))
-            return parsed.create([(raw, ("body",))], omitted)
-
-        return await self._changes(request, parsed, "create", await read_body(body, read))
+        return await self._changes(
+            request, "create", body, lambda nested: nested.create(body, omitted)
+        )
 
     async def create_many(self, request: Request, body: bytes) -> NestedChanges:
         """Parse new rows."""
-        parsed = NestedBody(request, self._table, self._max_rows)
-
-        def read(text: bytes) -> list[NestedRow]:
-            items = parsed.load(text)
-            if not isinstance(items, list):
-                message = "The body must be a JSON array of objects"
-                raise QueryError([error_entry("batch", ("body",), message)])
-            check_batch_size(len(items), self._max_rows, ("body",))
-            raw_rows: list[RawRow] = []
-            for index, item in enumerate(items):
-                loc = ("body", index)
-                raw_rows.append((_object(item, loc), loc))
-            return parsed.create(raw_rows)
-
-        return await self._changes(request, parsed, "create", await read_body(body, read))
+        return await self._changes(request, "create", body, lambda nested: nested.create_many(body))
 
     async def update(
-        self,
-        request: Request,
-        body: bytes,
-        key: Key,
-        expected: frozenset[str] | None,
+        self, request: Request, body: bytes, key: Key, expected: frozenset[str] | None
     ) -> NestedChanges:
         """Parse the changes of a row."""
-        parsed = NestedBody(request, self._table, self._max_rows)
-
-        def read(text: bytes) -> list[NestedRow]:
-            raw = _object(parsed.load(text), ("body",))
-            return parsed.update(raw, ("body",), key, expected)
-
-        return await self._changes(request, parsed, "update", await read_body(body, read))
+        return await self._changes(
+            request, "update", body, lambda nested: nested.update(body, key, expected)
+        )
 
     async def _changes(
         self,
         request: Request,
-        parsed: NestedBody,
         kind: WriteKind,
-        rows: list[NestedRow],
+        body: bytes,
+        parse: Callable[[NestedBody], list[NestedRow]],
     ) -> NestedChanges:
+        """Parse a body, and run the guards of what it needs.
+
+        Raises:
+            HTTPException: A guard refuses, or a scope denies access.
+            QueryError: The body is not valid.
+        """
+        scopes = RequestScopes(request)
+        parsed = NestedBody(scopes, self._table, self._max_rows)
+        rows = await read_body(body, lambda _: parse(parsed))
         await run_guards(request, parsed, kind)
+        if scopes.refusal is not None:
+            raise scopes.refusal
         parsed.raise_errors()
         written: set[tuple[WritableTable, WriteKind]] = {(self._table, kind)}
         written |= {(table, used) for table, used in parsed.uses if used != "link"}
@@ -102,10 +131,3 @@ class NestedParser:
         return scopes_of(
             request, context.db, lambda: [*context.tables(), *self._table.all_reached()]
         )
-
-
-def _object(value: Any, loc: tuple[str | int, ...]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        message = "Input should be a JSON object"
-        raise QueryError([error_entry("dict_type", loc, message)])
-    return value

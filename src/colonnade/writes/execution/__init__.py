@@ -1,0 +1,1 @@
+"""Writes on a connection, and their hooks."""

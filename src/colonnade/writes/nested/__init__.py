@@ -1,0 +1,1 @@
+"""Nested writes: a row, with rows of its relations."""

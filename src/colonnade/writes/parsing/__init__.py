@@ -1,0 +1,1 @@
+"""Parsing: bodies become changes."""

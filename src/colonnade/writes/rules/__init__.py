@@ -1,0 +1,1 @@
+"""Rules that all writes must keep: scopes, foreign keys, validators, trees."""
