@@ -106,7 +106,7 @@ class LinkStatements:
         self, structure: tuple[Any, ...], change: LinkChange, make: Callable[[], Plan]
     ) -> Plan:
         scope = change.scopes.structure
-        key = None if scope is None else (self._link.relation.name, *structure, scope)
+        key = None if scope is None else (*structure, self._link.relation.name, scope)
         return self._link.table_context.plans.get(key, make)
 
     def _link_plan(
