@@ -45,6 +45,10 @@ ALLOWED = {
 }
 
 
+# The steps of a write: none calls back into an earlier one.
+STEPS = ("", "rules", "parsing", "statements", "execution", "links", "nested")
+
+
 def package_of(path: Path) -> str:
     first = path.relative_to(SOURCE).parts[0]
     return first.removesuffix(".py")
@@ -102,6 +106,21 @@ def test_fastapi_is_imported_in_resources_and_alembic_in_migrations(path: Path) 
     used = {name.split(".")[0] for name in imports(path)}
     assert "fastapi" not in used or package_of(path) in {"resources", "health", "cli"}
     assert "alembic" not in used or package_of(path) == "migrations"
+
+
+WRITES = SOURCE / "writes"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(WRITES.rglob("_[a-z]*.py")), ids=lambda path: str(path.relative_to(WRITES))
+)
+def test_a_step_of_a_write_imports_only_itself_and_earlier_steps(path: Path) -> None:
+    step = str(path.parent.relative_to(WRITES)).removeprefix(".")
+    for name in imports(path):
+        if name.startswith("colonnade.writes."):
+            module = name.removeprefix("colonnade.writes.").split(".")
+            used = "" if module[0].startswith("_") else module[0]
+            assert STEPS.index(used) <= STEPS.index(step), f"{path} imports {name}"
 
 
 def test_no_modules_import_each_other() -> None:

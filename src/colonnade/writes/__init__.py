@@ -1,6 +1,6 @@
 """Writes: what changes, its rules, its statements, and how they are carried out."""
 
-from colonnade.writes._changes import Change, ChangeSet, Key
+from colonnade.writes._changes import Change, ChangeSet, Key, Values, WriteKind
 from colonnade.writes._database_errors import (
     TOO_LARGE,
     DriverError,
@@ -22,7 +22,6 @@ from colonnade.writes.execution._hooks import (
     Moment,
     Provided,
     RunStatements,
-    WriteKind,
 )
 from colonnade.writes.execution._row_writes import WrittenRow
 from colonnade.writes.execution._table_writer import TableWriter
@@ -47,7 +46,6 @@ from colonnade.writes.parsing._upsert_options import (
 )
 from colonnade.writes.parsing._upserts import UpsertParser
 from colonnade.writes.rules._foreign_keys import ForeignKeys, missing_reference
-from colonnade.writes.rules._rules import Values
 from colonnade.writes.statements._inserts import upsert
 
 __all__ = [

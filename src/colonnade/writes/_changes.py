@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from colonnade.query import Scopes
 from colonnade.rows import BodyReader
-from colonnade.writes.execution._hooks import WriteKind
-from colonnade.writes.parsing._conflicts import Conflict
-from colonnade.writes.rules._rules import Values
+from colonnade.writes._conflicts import Conflict
 
 Key = tuple[Any, ...]
+Values = dict[str, Any]
+"""Values, by field."""
+WriteKind = Literal["create", "update", "delete"]
 
 
 @dataclass(slots=True)

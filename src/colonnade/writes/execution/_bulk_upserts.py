@@ -7,11 +7,10 @@ from sqlalchemy import Column, and_, exists, literal_column, select
 
 from colonnade.database import Bound, Plan
 from colonnade.query import Scopes, value_parameter
-from colonnade.writes._changes import Change
+from colonnade.writes._changes import Change, Values
+from colonnade.writes._conflicts import Conflict
+from colonnade.writes._unique_keys import UniqueKey
 from colonnade.writes.execution._upsert_writes import UpsertWrites
-from colonnade.writes.parsing._conflicts import Conflict
-from colonnade.writes.parsing._unique_keys import UniqueKey
-from colonnade.writes.rules._rules import Values
 from colonnade.writes.statements._bulk_statements import BulkStatements, common_names, unnested
 from colonnade.writes.statements._inserts import upsert
 from colonnade.writes.statements._row_statements import WriteStatements

@@ -10,12 +10,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.errors import ModelError
 from colonnade.rows import BodyReader
-from colonnade.writes._changes import Change, ChangeSet, Key
+from colonnade.writes._changes import Change, ChangeSet, Key, Values, WriteKind
 from colonnade.writes._table_context import TableContext
-from colonnade.writes.execution._hooks import Hooks, Moment, Provided, RunStatements, WriteKind
+from colonnade.writes.execution._hooks import Hooks, Moment, Provided, RunStatements
 from colonnade.writes.execution._table_writer import TableWriter
 from colonnade.writes.execution._upsert_writes import UpsertedRow
-from colonnade.writes.rules._rules import RowValidator, Values
+from colonnade.writes.rules._rules import RowValidator
 
 Arguments = dict[str, Any]
 """The arguments of hooks, by name."""

@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.errors import ModelError
+from colonnade.writes._changes import WriteKind
 
 logger = logging.getLogger("colonnade.resources")
 
-WriteKind = Literal["create", "update", "delete"]
 Moment = Literal["before", "after", "committed"]
 HookT = TypeVar("HookT", bound=Callable[..., Any])
 T = TypeVar("T")

@@ -8,13 +8,12 @@ from sqlalchemy import Connection, literal_column, select
 from colonnade.database import Bound, Plan
 from colonnade.query import VALUE_PREFIX, Scopes, key_clause, key_parameters
 from colonnade.rows import codec_of
-from colonnade.writes._changes import Change, Key
+from colonnade.writes._changes import Change, Key, Values
 from colonnade.writes._errors import RejectedError
 from colonnade.writes._table_context import TableContext, render_row
 from colonnade.writes.rules._foreign_keys import ForeignKeys, Reference, missing_reference
 from colonnade.writes.rules._rules import (
     RowValidator,
-    Values,
     check_scope,
     refuse_values_outside_scope,
     stored_row,

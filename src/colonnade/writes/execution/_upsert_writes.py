@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from colonnade.database import Bound
 from colonnade.writes._changes import Change
+from colonnade.writes._conflicts import Conflict
 from colonnade.writes.execution._row_writes import RowWrites
-from colonnade.writes.parsing._conflicts import Conflict
 from colonnade.writes.statements._upsert_locks import lock_keys
 from colonnade.writes.statements._upsert_statements import UpsertStatements, has_row_defaults
 

@@ -7,11 +7,11 @@ from pydantic_core import from_json, to_json
 
 from colonnade.errors import QueryError, error_entry
 from colonnade.query import Scopes
-from colonnade.writes._changes import Key
+from colonnade.writes._changes import Key, Values
 from colonnade.writes._errors import RejectedError
 from colonnade.writes._keys import OUT_OF_RANGE
 from colonnade.writes.links._tables import LinkTable
-from colonnade.writes.rules._rules import Values, refuse_values_outside_scope
+from colonnade.writes.rules._rules import refuse_values_outside_scope
 
 
 @dataclass(frozen=True, slots=True)

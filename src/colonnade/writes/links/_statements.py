@@ -9,10 +9,10 @@ from colonnade.database import Bound, Plan
 from colonnade.models import Shape
 from colonnade.query import VALUE_PREFIX, Scopes, value_parameter
 from colonnade.rows import ReturnedRow
+from colonnade.writes._changes import Values
 from colonnade.writes.links._changes import LinkChange
 from colonnade.writes.links._tables import LinkTable
 from colonnade.writes.rules._foreign_keys import Reference
-from colonnade.writes.rules._rules import Values
 from colonnade.writes.statements._inserts import upsert
 from colonnade.writes.statements._upsert_statements import automatic_updates, update_parameters
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Table, and_
 from colonnade.models import ColumnShape, RelationShape, Shape, schemas
 from colonnade.query import QueryableTable, read_includes
 from colonnade.rows import BodyReader, View
-from colonnade.writes._changes import Key
+from colonnade.writes._changes import Key, Values
 from colonnade.writes._errors import RejectedError
 from colonnade.writes._keys import Keys
 from colonnade.writes._table_context import TableContext
@@ -20,7 +20,7 @@ from colonnade.writes.links._sides import (
     target_key_columns,
 )
 from colonnade.writes.rules._foreign_keys import ForeignKeys
-from colonnade.writes.rules._rules import RowValidator, Values
+from colonnade.writes.rules._rules import RowValidator
 
 
 class LinkTable:

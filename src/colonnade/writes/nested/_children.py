@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from colonnade.writes._changes import Key
+from colonnade.writes._changes import Key, Values
 from colonnade.writes._errors import RejectedError
 from colonnade.writes.nested._located_errors import relocated
 from colonnade.writes.nested._related_rows import RelatedRowsBase
@@ -13,7 +13,6 @@ from colonnade.writes.nested._rows import (
     NestedRow,
     RelationChanges,
 )
-from colonnade.writes.rules._rules import Values
 
 
 @dataclass(slots=True, eq=False)

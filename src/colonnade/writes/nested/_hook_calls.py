@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy.util import await_only
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from colonnade.writes._changes import Change
+from colonnade.writes._changes import Change, WriteKind
 from colonnade.writes.execution._hooked_writes import Arguments, Located
-from colonnade.writes.execution._hooks import Hooks, Provided, RunStatements, WriteKind
+from colonnade.writes.execution._hooks import Hooks, Provided, RunStatements
 from colonnade.writes.nested._rows import NestedRow
 from colonnade.writes.nested._tables import WritableTable
 

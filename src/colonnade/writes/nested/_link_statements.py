@@ -12,13 +12,13 @@ from sqlalchemy import (
 
 from colonnade.errors import QueryError
 from colonnade.query import Scopes, value_parameter
-from colonnade.writes._changes import Key
+from colonnade.writes._changes import Key, Values
 from colonnade.writes._errors import RejectedError
 from colonnade.writes.links._changes import link_change
 from colonnade.writes.links._tables import LinkTable
 from colonnade.writes.nested._located_errors import relocated
 from colonnade.writes.nested._rows import Loc
-from colonnade.writes.rules._rules import Values, outside_scope
+from colonnade.writes.rules._rules import outside_scope
 from colonnade.writes.statements._bulk_statements import has_plain_array, unnested
 from colonnade.writes.statements._inserts import upsert
 from colonnade.writes.statements._key_clauses import has_key

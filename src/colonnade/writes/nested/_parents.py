@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from colonnade.writes._changes import Key
+from colonnade.writes._changes import Key, Values
 from colonnade.writes.nested._located_errors import relocated
 from colonnade.writes.nested._related_rows import RelatedRowsBase
 from colonnade.writes.nested._rows import Loc, NestedRow, RelationChanges
-from colonnade.writes.rules._rules import Values
 
 
 class ParentRows(RelatedRowsBase):

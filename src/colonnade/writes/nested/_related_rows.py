@@ -7,13 +7,12 @@ from sqlalchemy import Connection
 
 from colonnade.errors import QueryError, error_entry
 from colonnade.query import Scopes
-from colonnade.writes._changes import Change, Key
+from colonnade.writes._changes import Change, Key, Values
 from colonnade.writes._errors import RejectedError
 from colonnade.writes.nested._located_errors import relocated
 from colonnade.writes.nested._rows import Loc, NestedRow, RelationChanges
 from colonnade.writes.nested._stored_rows import StoredRows
 from colonnade.writes.nested._tables import NestedRelation, WritableTable
-from colonnade.writes.rules._rules import Values
 
 
 class RowWriter(Protocol):

@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 from colonnade.query import Scopes
 from colonnade.rows import BodyReader
-from colonnade.writes._changes import Change, Key
-from colonnade.writes.execution._hooks import WriteKind
+from colonnade.writes._changes import Change, Key, WriteKind
 from colonnade.writes.nested._tables import NestedRelation, WritableTable
 
 Loc = tuple[str | int, ...]

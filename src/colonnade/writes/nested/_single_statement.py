@@ -31,15 +31,11 @@ from colonnade.database import Bound, Plan
 from colonnade.models import Shape
 from colonnade.query import Scopes, compared_type, key_parameters, value_parameter
 from colonnade.rows import ReturnedRow
-from colonnade.writes._changes import Change
+from colonnade.writes._changes import Change, Values
 from colonnade.writes.execution._row_writes import WrittenRow
 from colonnade.writes.nested._rows import NestedChanges, NestedRow, RelationChanges
 from colonnade.writes.nested._tables import NestedRelation
-from colonnade.writes.rules._rules import (
-    Values,
-    apply_scope_values,
-    refuse_values_outside_scope,
-)
+from colonnade.writes.rules._rules import apply_scope_values, refuse_values_outside_scope
 from colonnade.writes.statements._bulk_statements import common_names, is_row_default, unnested
 from colonnade.writes.statements._row_locks import after_locking, lock_in_order
 

@@ -15,9 +15,8 @@ from sqlalchemy import (
 
 from colonnade.database import Plan
 from colonnade.query import Scopes, compared_type
-from colonnade.writes._changes import Key
+from colonnade.writes._changes import Key, Values
 from colonnade.writes.nested._tables import WritableTable
-from colonnade.writes.rules._rules import Values
 from colonnade.writes.statements._bulk_statements import has_plain_array, unnested
 from colonnade.writes.statements._key_clauses import has_key
 

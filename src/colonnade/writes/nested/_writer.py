@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from colonnade.errors import QueryError, error_entry
 from colonnade.query import NO_SCOPES, Scopes
-from colonnade.writes._changes import Change, ChangeSet, Key
+from colonnade.writes._changes import Change, ChangeSet, Key, Values
 from colonnade.writes._errors import path_text
 from colonnade.writes.execution._hooked_writes import complete
 from colonnade.writes.execution._row_writes import WrittenRow
@@ -20,7 +20,7 @@ from colonnade.writes.nested._response import body_of
 from colonnade.writes.nested._rows import Loc, NestedRow, RelationChanges
 from colonnade.writes.nested._stored_rows import StoredRows
 from colonnade.writes.nested._tables import NestedRelation, WritableTable
-from colonnade.writes.rules._rules import Values, outside_scope
+from colonnade.writes.rules._rules import outside_scope
 
 RelatedRows = ChildRows | LinkedRows | ParentRows
 

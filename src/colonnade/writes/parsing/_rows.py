@@ -9,9 +9,8 @@ from pydantic_core import to_json
 from colonnade.errors import QueryError, error_entry
 from colonnade.query import Scopes, read_value
 from colonnade.rows import MAX_ERRORS, NO_VALUES, BodyReader, check_batch_size
-from colonnade.writes._changes import Change, ChangeSet, Key
+from colonnade.writes._changes import Change, ChangeSet, Key, Values
 from colonnade.writes._table_context import TableContext
-from colonnade.writes.rules._rules import Values
 
 Parsed = tuple[Values, BaseModel]
 """The values of a body by field, and the validated schema."""

@@ -7,7 +7,7 @@ from typing import Any
 from colonnade.errors import QueryError, error_entry
 from colonnade.query import did_you_mean
 from colonnade.writes._table_context import TableContext
-from colonnade.writes.parsing._unique_keys import UniqueKey, unique_keys
+from colonnade.writes._unique_keys import UniqueKey, unique_keys
 
 ON_CONFLICT = "on_conflict"
 

@@ -10,13 +10,13 @@ from colonnade.errors import QueryError, error_entry
 from colonnade.models import to_base64
 from colonnade.query import Scopes
 from colonnade.rows import error_entries
-from colonnade.writes._changes import Change, ChangeSet, Key
+from colonnade.writes._changes import Change, ChangeSet, Key, Values
+from colonnade.writes._conflicts import Conflict
 from colonnade.writes._table_context import TableContext
-from colonnade.writes.parsing._conflicts import Conflict
+from colonnade.writes._unique_keys import UniqueKey
 from colonnade.writes.parsing._rows import Parsed, RowParser, parse_row
-from colonnade.writes.parsing._unique_keys import UniqueKey
 from colonnade.writes.parsing._upsert_options import UpsertOptions
-from colonnade.writes.rules._rules import Values, refuse_values_outside_scope
+from colonnade.writes.rules._rules import refuse_values_outside_scope
 
 
 class UpsertParser:

@@ -11,9 +11,8 @@ from colonnade.errors import QueryError, error_entry
 from colonnade.models import Shape, row_validator
 from colonnade.query import Scope
 from colonnade.rows import BodyReader, error_entries
+from colonnade.writes._changes import Values
 from colonnade.writes._errors import RejectedError
-
-Values = dict[str, Any]
 
 
 def apply_scope_values(values: Values, scope: Scope | None) -> None:

@@ -31,13 +31,9 @@ from colonnade.query import (
     value_parameter,
 )
 from colonnade.rows import ReturnedRow, codec_of
-from colonnade.writes._changes import Change
+from colonnade.writes._changes import Change, Values
 from colonnade.writes.rules._foreign_keys import Reference, missing_reference
-from colonnade.writes.rules._rules import (
-    Values,
-    apply_scope_values,
-    refuse_values_outside_scope,
-)
+from colonnade.writes.rules._rules import apply_scope_values, refuse_values_outside_scope
 from colonnade.writes.statements._row_locks import after_locking, lock_in_order
 from colonnade.writes.statements._row_statements import WriteStatements
 

@@ -18,10 +18,10 @@ from sqlalchemy import (
 from colonnade.database import Bound, Plan
 from colonnade.query import VALUE_PREFIX, Scopes, key_clause, key_parameters, value_parameter
 from colonnade.rows import ReturnedRow, codec_of, json_array, row_columns
-from colonnade.writes._changes import Change
+from colonnade.writes._changes import Change, Values
 from colonnade.writes._table_context import TableContext
 from colonnade.writes.rules._foreign_keys import ForeignKeys, Reference
-from colonnade.writes.rules._rules import Values, apply_scope_values
+from colonnade.writes.rules._rules import apply_scope_values
 from colonnade.writes.rules._trees import Trees
 from colonnade.writes.statements._new_rows import new_value
 

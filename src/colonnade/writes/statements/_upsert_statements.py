@@ -17,11 +17,11 @@ from colonnade.database import Bound, Plan
 from colonnade.models import Shape
 from colonnade.query import VALUE_PREFIX, Scopes, value_parameter
 from colonnade.rows import ReturnedRow
-from colonnade.writes._changes import Change
-from colonnade.writes.parsing._conflicts import Conflict
-from colonnade.writes.parsing._unique_keys import UniqueKey
+from colonnade.writes._changes import Change, Values
+from colonnade.writes._conflicts import Conflict
+from colonnade.writes._unique_keys import UniqueKey
 from colonnade.writes.rules._foreign_keys import Reference
-from colonnade.writes.rules._rules import Values, apply_scope_values
+from colonnade.writes.rules._rules import apply_scope_values
 from colonnade.writes.statements._inserts import upsert
 from colonnade.writes.statements._new_rows import new_row, new_value
 from colonnade.writes.statements._row_statements import WriteStatements

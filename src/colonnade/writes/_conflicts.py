@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from colonnade.errors import QueryError
-from colonnade.writes.parsing._unique_keys import UniqueKey
+from colonnade.writes._unique_keys import UniqueKey
 
 
 @dataclass(slots=True)
