@@ -84,7 +84,7 @@ class WriteExecution:
                 self.table_context, request, changes, idempotent_request, respond
             )
         with_hooks, is_upsert = None, changes.is_upsert
-        if self.hooks.any(changes.kind) or (is_upsert and self.hooks.any("update")):
+        if changes.kind in self.hooks.kinds or (is_upsert and "update" in self.hooks.kinds):
             provided = provided_of(request)
             with_hooks = partial(self._write_with_hooks, changes, provided, committed)
 
@@ -104,16 +104,10 @@ class WriteExecution:
             else execute()
         )
         try:
-            written: Any = await name_foreign_key(
-                context,
-                self.table_context,
-                work,
-                self.writer.rows.foreign_keys,
-                lambda: self._written_values(changes),
-            )
+            written: Any = await work
             response: Response = written if idempotent_request else respond(written)
         except FAILURES as error:
-            await self._name_unreadable(context, changes, error)
+            await self._name_cause(context, changes, error)
             raise
         for kind, arguments in committed:
             await self.hooks.run_committed(kind, arguments, provided)
@@ -206,10 +200,17 @@ class WriteExecution:
             for change in changes.changes
         ]
 
-    async def _name_unreadable(
+    async def _name_cause(
         self, context: RequestContext, changes: ChangeSet, error: Exception
     ) -> None:
-        """Raise the problem that names the unreadable row of an update or a deletion."""
+        """Raise the problem that names what the database did not: a foreign key, or a value."""
+        await name_foreign_key(
+            context,
+            self.table_context,
+            error,
+            self.writer.rows.foreign_keys,
+            lambda: self._written_values(changes),
+        )
         if changes.kind == "create":
             return
         table_context, scopes, keys = self.table_context, changes.scopes, changes.keys

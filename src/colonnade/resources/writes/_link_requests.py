@@ -56,12 +56,16 @@ class LinkOperations:
             begin=self._writes.needs_transaction(change),
             shape=table.shape,
         )
-        if table.foreign_keys is not None:
+        try:
+            row = await work
+        except Problem as problem:
+            if table.foreign_keys is None:
+                raise
             values = {**change.values, **table.key_values(key, target)}
-            work = name_foreign_key(
-                context, self._table_context, work, table.foreign_keys, lambda: [values]
+            await name_foreign_key(
+                context, self._table_context, problem, table.foreign_keys, lambda: [values]
             )
-        row = await work
+            raise
         return JSONBody(OK_BODY if table.view is None else render_row(table.view, row.body))
 
     async def delete(self, request: Request, key: Key, segment: str) -> Response:

@@ -114,11 +114,14 @@ class Hooks:
     ``row`` and ``body``, as far as they exist at its moment, and any parameter of an endpoint. A
     sync hook receives a ``Session``, an async hook an ``AsyncSession``. An exception before the
     commit rolls the write back.
+
+    Attributes:
+        kinds: The kinds of writes that have hooks.
     """
 
     def __init__(self) -> None:
         self._hooks: dict[tuple[Moment, WriteKind], list[Hook]] = {}
-        self._kinds: set[WriteKind] = set()
+        self.kinds: set[WriteKind] = set()
 
     def add(self, moment: Moment, kind: WriteKind, function: Callable[..., Any]) -> None:
         """Register a hook; hooks run in the order of registration.
@@ -127,11 +130,7 @@ class Hooks:
             ModelError: The hook asks for something that does not exist at its moment.
         """
         self._hooks.setdefault((moment, kind), []).append(Hook.of(function, moment, kind))
-        self._kinds.add(kind)
-
-    def any(self, kind: WriteKind) -> bool:
-        """Whether writes of a kind have hooks."""
-        return kind in self._kinds
+        self.kinds.add(kind)
 
     def at(self, moment: Moment, kind: WriteKind) -> list[Hook]:
         """The hooks of a moment."""

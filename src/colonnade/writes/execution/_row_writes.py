@@ -35,6 +35,13 @@ class RowWrites:
 
     Args:
         table_context: The table.
+
+    Attributes:
+        foreign_keys: The foreign keys of the table.
+        trees: Those that refer to the table itself.
+        statements: The statements that write one row.
+        has_row_validator: Whether the model has validators over several fields, which updates must
+            run.
     """
 
     def __init__(self, table_context: TableContext) -> None:
@@ -43,11 +50,7 @@ class RowWrites:
         self.trees = Trees(self.foreign_keys)
         self.statements = WriteStatements(table_context, self.foreign_keys, self.trees)
         self._row_validator = RowValidator(table_context.update)
-
-    @property
-    def has_row_validator(self) -> bool:
-        """Whether the model has validators over several fields, which updates must run."""
-        return bool(self._row_validator)
+        self.has_row_validator = bool(self._row_validator)
 
     @property
     def renders_before_commit(self) -> bool:

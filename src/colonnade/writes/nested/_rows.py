@@ -120,7 +120,7 @@ class NestedChanges:
     @property
     def has_hooks(self) -> bool:
         """Whether one of the writes has hooks."""
-        return any(table.hooks.any(kind) for table, kind in self.tables)
+        return any(kind in table.hooks.kinds for table, kind in self.tables)
 
     def copy(self) -> "NestedChanges":
         """Copy the rows, so that a retry starts from the original values."""

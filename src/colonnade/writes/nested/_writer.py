@@ -109,7 +109,7 @@ class NestedWriter:
             return
         self._written.setdefault(table, []).extend(rows)
         kind = rows[0].change.kind
-        if self._hooks is not None and table.hooks.any(kind):
+        if self._hooks is not None and kind in table.hooks.kinds:
             for row in rows:
                 with self._located(row):
                     row.written = self._hooks.write_row(row)
@@ -172,7 +172,7 @@ class NestedWriter:
         if not keys:
             return
         changes = [Change("delete", {}, scopes, key) for key, _ in keys]
-        if self._hooks is not None and table.hooks.any("delete"):
+        if self._hooks is not None and "delete" in table.hooks.kinds:
             locs = dict(keys)
 
             def at(key: Key) -> Any:

@@ -88,7 +88,7 @@ class RelationCreate:
     @property
     def _has_hooks(self) -> bool:
         """Whether hooks may set columns, so that the row is validated after them."""
-        return self.target.hooks.any("create")
+        return "create" in self.target.hooks.kinds
 
     def _require_operation(self) -> None:
         """Refuse to create rows that only a user endpoint of their Resource may create."""
