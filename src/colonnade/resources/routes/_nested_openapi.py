@@ -6,9 +6,8 @@ from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
 
 from colonnade.resources.routes._examples import NoExampleError
 from colonnade.resources.routes._nested_models import (
@@ -177,7 +176,6 @@ class _WrittenRow(DocumentedAs):
         self.table = table
         component = resource_table(table).component
         self.reference: str = f"colonnade.{component}Written:{id(table)}"
-        self._is_building = False
 
     @cached_property
     def related(self) -> dict[str, Any]:
@@ -202,17 +200,6 @@ class _WrittenRow(DocumentedAs):
         }
         read = refs[self.table.table_context.queryable.read]
         return {"allOf": [read, {"type": "object", "properties": properties}]}
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        if self._is_building:  # a row in a tree
-            return core_schema.definition_reference_schema(self.reference)
-        self._is_building = True
-        try:
-            return super().__get_pydantic_core_schema__(source, handler)
-        finally:
-            self._is_building = False
 
 
 _written_types: WeakKeyDictionary[WritableTable, Any] = WeakKeyDictionary()

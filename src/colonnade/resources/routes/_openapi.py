@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property, lru_cache
 from math import nextafter
+from types import GenericAlias
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -105,12 +106,13 @@ class Deleted(BaseModel):
 class DocumentedAs(ABC):
     """An annotation that accepts anything, with a custom JSON schema.
 
-    For Pydantic it is a tuple of types, so that each of them is in the document under its name
-    and can be referenced.
+    Each of its types is in the document under its name, and can be referenced.
     """
 
     reference: str | None = None
     """For a component: Pydantic names it by what is between the last dot and the colon."""
+
+    _is_documenting = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # FastAPI copies the responses of a route, and a table cannot be copied.
@@ -136,22 +138,29 @@ class DocumentedAs(ABC):
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        # Each twice: Pydantic creates a definition for a type that is used more than once.
-        types = 2 * (*self.types(), *self.parameter_types())
-        mentioned: Any = tuple[types]  # type: ignore[valid-type]  # built at run time
-        return core_schema.json_or_python_schema(
-            json_schema=handler.generate_schema(mentioned),
-            python_schema=core_schema.any_schema(),
-            ref=self.reference,
-        )
+        # The types are made with the document: most starts of an app never need them.
+        return core_schema.any_schema(ref=self.reference)
 
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        whole: Any = core
-        parts = whole["json_schema"]["items_schema"]
-        refs = {kind: handler(part) for kind, part in zip(self.types(), parts, strict=False)}
-        return self.document(refs, handler)
+        if self._is_documenting:  # a row in a tree: the first call defines it
+            return {}
+        self._is_documenting = True
+        try:
+            return self.document(self._references(handler), handler)
+        finally:
+            self._is_documenting = False
+
+    def _references(self, handler: GetJsonSchemaHandler) -> Refs:
+        """Define the types as components, and return the references to them."""
+        types = self.types()
+        # Each twice: Pydantic creates a definition for a type that is used more than once.
+        mentioned: Any = GenericAlias(tuple, 2 * (*types, *self.parameter_types()))
+        whole: Any = TypeAdapter(mentioned).core_schema
+        handler(whole)
+        parts = whole.get("schema", whole)["items_schema"]
+        return {kind: handler(part) for kind, part in zip(types, parts, strict=False)}
 
 
 class Body(DocumentedAs):
