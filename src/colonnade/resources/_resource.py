@@ -19,12 +19,11 @@ from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, schemas, snake
 from colonnade.query import Page, QueryableTable, did_you_mean
-from colonnade.resources import _scoping
+from colonnade.resources import _scoping, openapi
 from colonnade.resources._reads import ReadOperations, requested_page
 from colonnade.resources._table_context import ResourceContext
-from colonnade.resources.routes import _openapi as openapi
+from colonnade.resources.openapi._named_values import component_name
 from colonnade.resources.routes._disconnect import DEADLINE
-from colonnade.resources.routes._named_values import component_name
 from colonnade.resources.routes._names import path_of
 from colonnade.resources.routes._operations import GeneratedRoutes
 from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
@@ -527,7 +526,6 @@ class Resource(APIRouter):
         options = ResourceOptions(
             self._operations - bypassing_operations(taken, self.prefix),
             self._guards,
-            self._hooks,
             self._writable_table,
             self._max_limit,
             scopes,

@@ -8,11 +8,11 @@ from fastapi.routing import APIRouter
 from starlette.routing import BaseRoute
 
 from colonnade.models import plural, with_article
+from colonnade.resources import openapi
 from colonnade.resources._reads import ReadOperations, requested_page
 from colonnade.resources._table_context import ResourceContext
-from colonnade.resources.routes import _openapi as openapi
+from colonnade.resources.openapi._nested_bodies import row_body, statuses_of, written_rows
 from colonnade.resources.routes._idempotency import HEADER
-from colonnade.resources.routes._nested_openapi import row_body, statuses_of, written_rows
 from colonnade.resources.routes._relation_routes import RelationRoutes
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.routes._route_builder import (

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from colonnade.errors import QueryError, error_entry
 from colonnade.models import RelationShape, singular, with_article
 from colonnade.query import PageReader, ParentRow, RelationTarget
-from colonnade.resources import _scoping
+from colonnade.resources import _scoping, openapi
 from colonnade.resources._hook_parameters import hook_dependencies
 from colonnade.resources._reads import (
     MAX_TREE_DEPTH,
@@ -18,8 +18,7 @@ from colonnade.resources._reads import (
     respond_with_page,
 )
 from colonnade.resources._table_context import ResourceContext
-from colonnade.resources.routes import _openapi as openapi
-from colonnade.resources.routes._nested_openapi import related_body, written_rows
+from colonnade.resources.openapi._nested_bodies import related_body, written_rows
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.routes._route_builder import RouteBuilder, with_body, words_of
 from colonnade.resources.writes._link_requests import LinkOperations

@@ -11,13 +11,12 @@ from fastapi.routing import APIRouter
 from starlette.routing import BaseRoute
 
 from colonnade.models import Idempotency, snake
+from colonnade.resources import openapi
 from colonnade.resources._hook_parameters import hook_dependencies
 from colonnade.resources._table_context import ResourceContext
-from colonnade.resources.routes import _openapi as openapi
-from colonnade.resources.routes._named_values import component_name
+from colonnade.resources.openapi._named_values import component_name
 from colonnade.resources.routes._route import GeneratedRoute
 from colonnade.resources.writes._resource_tables import ResourceTable
-from colonnade.writes import Hooks
 
 Operation = Literal[
     "list", "read", "create", "update", "delete", "batch", "link", "upsert", "replace"
@@ -39,7 +38,6 @@ class ResourceOptions:
     Attributes:
         operations: The enabled operations.
         guards: The dependencies of each operation.
-        hooks: The hooks before and after writes.
         table: The table as writes reach it, with the tables that its relations nest.
         max_limit: The maximum number of rows in a page and in a batch.
         scopes: The dependencies that return the scopes.
@@ -51,7 +49,6 @@ class ResourceOptions:
 
     operations: frozenset[Operation]
     guards: Guards
-    hooks: Hooks
     table: ResourceTable
     max_limit: int
     scopes: list[params.Depends]
@@ -139,7 +136,7 @@ class RouteBuilder:
                 *guards,
                 *dependencies,
                 *needed,
-                *hook_dependencies(self.options.hooks.of_kinds(operations)),
+                *hook_dependencies(self.options.table.hooks.of_kinds(operations)),
             ],
             summary=summary,
             responses={**router.responses, **responses},

@@ -10,10 +10,10 @@ from starlette.types import Scope
 
 from colonnade.errors import ModelError, QueryError, error_entry
 from colonnade.models import with_article
+from colonnade.resources import openapi
 from colonnade.resources._reads import MAX_PARAMETERS
+from colonnade.resources.openapi._named_values import named_upsert_options
 from colonnade.resources.responses._problems import Problem
-from colonnade.resources.routes import _openapi as openapi
-from colonnade.resources.routes._named_values import named_upsert_options
 from colonnade.resources.routes._route import GeneratedRoute, without_names
 from colonnade.resources.routes._route_builder import Operation, RouteBuilder, with_body, words_of
 from colonnade.resources.writes._operations import WriteOperations

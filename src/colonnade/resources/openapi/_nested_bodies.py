@@ -9,20 +9,15 @@ from weakref import WeakKeyDictionary
 from pydantic import BaseModel, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 
-from colonnade.resources.routes._examples import NoExampleError
-from colonnade.resources.routes._nested_models import (
+from colonnade.resources.openapi._bodies import Body, body_example
+from colonnade.resources.openapi._documented_as import DocumentedAs, Refs
+from colonnade.resources.openapi._examples import NoExampleError
+from colonnade.resources.openapi._nested_models import (
     body_model,
     enabled_verbs,
     related_model,
 )
-from colonnade.resources.routes._openapi import (
-    Body,
-    DocumentedAs,
-    Refs,
-    Rows,
-    body_example,
-    related_schema,
-)
+from colonnade.resources.openapi._rows import Rows, related_schema
 from colonnade.resources.writes._resource_tables import resource_table
 from colonnade.writes import MAX_DEPTH, Kind, NestedRelation, WritableTable
 

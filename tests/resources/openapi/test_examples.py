@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from pydantic import AnyUrl, BaseModel, Field, TypeAdapter
 
-from colonnade.resources.routes._examples import NoExampleError, example_of, field_example
+from colonnade.resources.openapi._examples import NoExampleError, example_of, field_example
 
 TYPES: list[Any] = [
     str, int, float, bool, Decimal, date, datetime, time, UUID, AnyUrl, dict[str, int], list[int],

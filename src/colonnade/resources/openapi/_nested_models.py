@@ -15,8 +15,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from colonnade.models import ColumnShape
-from colonnade.resources.routes._named_values import component_name
-from colonnade.resources.routes._openapi import key_field
+from colonnade.resources.openapi._bodies import key_field
+from colonnade.resources.openapi._named_values import component_name
 from colonnade.resources.writes._resource_tables import resource_table
 from colonnade.writes import MAX_DEPTH, Kind, NestedRelation, Verb, WritableTable, allowed_verbs
 

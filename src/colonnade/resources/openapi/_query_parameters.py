@@ -1,0 +1,248 @@
+"""The query parameters of generated routes in the OpenAPI document."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from colonnade.models import ColumnShape
+from colonnade.query import (
+    MAX_LIST_VALUES,
+    OPTIONS,
+    ROWS_PER_PARENT,
+    Operator,
+    PageReader,
+    Parameter,
+    QueryableTable,
+    include_paths,
+)
+from colonnade.resources.openapi._examples import (
+    NoExampleError,
+    example_of,
+)
+from colonnade.resources.openapi._named_values import (
+    COUNTS,
+    name_of,
+    name_of_values,
+    named_options,
+    orderings,
+)
+from colonnade.resources.openapi._parameters import path_parameter
+from colonnade.resources.openapi._values import PLAIN_TEXT, value_schema
+
+
+def page_parameters(reader: PageReader, name: str) -> list[dict[str, Any]]:
+    """Return the query parameters of a list.
+
+    Args:
+        reader: Reads the parameters.
+        name: What the names of components for this route begin with.
+
+    Filters across relations are one parameter: published one by one, they would be most of the
+    document. Those of the table's own fields are published with the operators that they are
+    usually filtered by. All filters work, and all are checked.
+    """
+    queryable = reader.queryable
+    named_types = named_options(queryable, name)
+    parameters = [
+        _query(option, *_option(option, reader, named_types.get(option)))
+        for option in sorted(reader.options)
+        if option != "include" or queryable.relations
+    ]
+    for filter_name, parameter in reader.parameters.items():
+        if parameter.relation is not None or not _is_published(parameter):
+            continue
+        bare = filter_name.removesuffix("__eq")
+        if parameter.operator == "eq" and filter_name != bare and bare not in OPTIONS:
+            continue  # documented under its bare name
+        schema = _operand(parameter.operator, parameter.shape)
+        values = name_of_values(queryable, parameter.column)
+        if values is not None:
+            schema = _with_reference(schema, values)
+        parameters.append(_query(filter_name, schema))
+    if reader.parameters and queryable.relations:
+        parameters.append(_relation_filters(queryable))
+    return parameters
+
+
+def _with_reference(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """Replace the values in the schema of an operand by a reference."""
+    if "enum" in schema:
+        others = {key: value for key, value in schema.items() if key not in {"enum", "type"}}
+        return {"$ref": f"#/components/schemas/{name}", **others}
+    if "enum" in schema.get("items", {}):
+        return {**schema, "items": _with_reference(schema["items"], name)}
+    return schema
+
+
+def _is_published(parameter: Parameter) -> bool:
+    """Whether the document lists a filter of a field as a separate parameter."""
+    column = parameter.shape
+    if parameter.operator == "is_null":
+        return column.nullable
+    if parameter.operator in {"lt", "lte", "gt", "gte"}:
+        return column.foreign_key is None and column.kind not in {"text", "path"}
+    return True
+
+
+def _relation_filters(queryable: QueryableTable) -> dict[str, Any]:
+    """The parameter that stands for all filters across relations."""
+    relation, target = next(iter(queryable.relations.items()))
+    columns = target.queryable.columns
+    # Such as a slug, else a name: the first column is often the key.
+    by_use = sorted(
+        columns, key=lambda name: (columns[name].kind != "text", not columns[name].unique)
+    )
+    name = by_use[0]
+    return {
+        "name": "relation_filters",
+        "in": "query",
+        "style": "form",
+        "explode": True,
+        "description": (
+            f"Filters across relations, each a query parameter: {relation}__{name} or "
+            f"{relation}__{name}__in, with the same operators as the filters of a field. "
+            f"Relations: {', '.join(queryable.relations)}"
+        ),
+        "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+        "example": {f"{relation}__{name}": "example"},
+    }
+
+
+def _operand(operator: Operator, column: ColumnShape) -> dict[str, Any]:
+    if operator == "is_null":
+        return {"type": "boolean"}
+    if operator in {"in", "not_in"}:
+        items = value_schema(column)
+        if column.kind in {"text", "path"}:
+            items["pattern"] = "^[^,\\[\\u0000]+$"
+        return {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_LIST_VALUES}
+    if operator.endswith(("contains", "startswith", "endswith")):
+        return {"type": "string", "pattern": PLAIN_TEXT}
+    return value_schema(column)
+
+
+def _option(name: str, reader: PageReader, named_type: Any) -> tuple[dict[str, Any], str]:
+    queryable = reader.queryable
+    listed = {"type": "array", "minItems": 1}
+    options: dict[str, tuple[dict[str, Any], str]] = {
+        "limit": (_integer(1, reader.max_limit, reader.default_limit), "Maximum number of rows"),
+        "offset": (_integer(0, 2**63 - 1, 0), "Number of rows to skip; not with a cursor"),
+        "cursor": ({"type": "string"}, "A cursor from the Link header of another page"),
+        "count": (
+            {"type": "string", "enum": list(COUNTS), "default": "none"},
+            "Count all rows, and return the number in X-Total-Count",
+        ),
+        "order_by": (
+            {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 1,
+                "items": {"enum": orderings(queryable)},
+            },
+            "Fields to sort by, separated by commas; - for descending. The key breaks ties",
+        ),
+        "fields": (
+            {**listed, "items": {"enum": list(queryable.columns)}},
+            "Fields to return, separated by commas",
+        ),
+        "include": (
+            {**listed, "items": {"enum": include_paths(queryable)}},
+            "Relations to include, separated by commas; name:5 for at most five rows per parent, "
+            f"{ROWS_PER_PARENT} by default",
+        ),
+        "where": (
+            {"type": "string"},
+            "Conditions as JSON, with and, or and not: " + _example_conditions(queryable),
+        ),
+    }
+    schema, description = options[name]
+    if named_type is not None:
+        schema = _with_reference(schema, name_of(named_type))
+    return schema, description
+
+
+def _example_conditions(queryable: QueryableTable) -> str:
+    """A value of ``where``, with fields of the table."""
+    by_choice = sorted(queryable.columns.items(), key=lambda item: item[1].choices is None)
+    conditions = [{name: _example_value(name, column)} for name, column in by_choice[:2]]
+    return json.dumps({"or": conditions})
+
+
+def _example_value(name: str, column: ColumnShape) -> Any:
+    try:
+        return example_of(value_schema(column), lambda schema: schema, name)
+    except NoExampleError:
+        return None
+
+
+def _integer(least: int, maximum: int, default: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": least, "maximum": maximum, "default": default}
+
+
+def _query(name: str, schema: dict[str, Any], description: str = "") -> dict[str, Any]:
+    parameter: dict[str, Any] = {"name": name, "in": "query", "schema": schema}
+    if description:
+        parameter["description"] = description
+    if schema.get("type") == "array":
+        parameter |= {"style": "form", "explode": False}
+    return parameter
+
+
+def depth_parameter(maximum: int) -> dict[str, Any]:
+    """Return the parameter for the depth of a tree."""
+    schema = {
+        "anyOf": [
+            {"const": "all"},
+            {"type": "integer", "minimum": 1, "maximum": maximum},
+        ]
+    }
+    description = (
+        f"Number of levels below the row, in one array, parents first; all means {maximum}"
+    )
+    return _query("depth", schema, description)
+
+
+def keys_parameter(maximum: int, columns: tuple[ColumnShape, ...]) -> dict[str, Any]:
+    """Return the parameter for the keys of a batch to delete."""
+    items = path_parameter("key", columns)["schema"]
+    return {
+        "name": "key",
+        "in": "query",
+        "required": True,
+        "description": "The key of a row; repeat it for each row",
+        "schema": {"type": "array", "items": items, "minItems": 1, "maxItems": maximum},
+    }
+
+
+def upsert_parameters(
+    keys: Iterable[str], fields: Iterable[str], named_types: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return the query parameters of an upsert.
+
+    Args:
+        keys: The names of the unique keys.
+        fields: The fields that a conflict can change.
+        named_types: The types of the parameters whose values are a component.
+    """
+    options: dict[str, tuple[dict[str, Any], str]] = {
+        "on_conflict": (
+            {"type": "string", "enum": list(keys)},
+            "A unique key: if a row has the same values in it, that row is changed, or kept",
+        ),
+        "update": (
+            {"type": "array", "minItems": 1, "items": {"enum": list(fields)}},
+            "The fields of that row that change, separated by commas; by default those in the "
+            "body. Only with on_conflict, and without keep",
+        ),
+        "keep": ({"type": "boolean"}, "Keep that row as it is; only with on_conflict"),
+    }
+    if not list(fields):
+        del options["update"]
+    return [
+        _query(
+            name,
+            _with_reference(schema, name_of(named_types[name])) if name in named_types else schema,
+            description,
+        )
+        for name, (schema, description) in options.items()
+    ]
