@@ -1,6 +1,7 @@
 """The HTTP API: ``Resource``, its routes, links, trees, scopes, problems."""
 
-from colonnade.resources._resource import OPERATIONS, STANDARD, Resource
+from colonnade.resources._resource import STANDARD, Resource
+from colonnade.resources._resource_checks import OPERATIONS
 from colonnade.resources._scoping import Unscoped
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._exception_handlers import problems

@@ -21,6 +21,13 @@ from colonnade.models import Idempotency, Shape, schemas, snake
 from colonnade.query import Page, QueryableTable, did_you_mean
 from colonnade.resources import _scoping, openapi
 from colonnade.resources._reads import ReadOperations, requested_page
+from colonnade.resources._resource_checks import (
+    OPERATIONS,
+    refuse_orm_cascades,
+    refuse_protected_fields,
+    refuse_unknown_operations,
+    refuse_unset_columns,
+)
 from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.openapi._named_values import component_name
 from colonnade.resources.routes._disconnect import DEADLINE
@@ -41,9 +48,6 @@ from colonnade.writes import Hooks, Moment, WriteKind
 
 _resources: WeakValueDictionary[tuple[str, str], "Resource"] = WeakValueDictionary()
 """The Resources that exist, by the name in their operation ids, and the path."""
-
-OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
-"""All operations of a Resource, those of later releases included: prefer ``STANDARD``."""
 
 STANDARD: frozenset[Operation] = frozenset(
     ("list", "read", "create", "update", "delete", "batch", "link")
@@ -167,7 +171,7 @@ class Resource(APIRouter):
             raise ModelError(f"deadline must be more than 0 seconds, or None, not {deadline}")
         self._deadline = deadline
         self._guards = _guards(dependencies)
-        _refuse_unknown_operations(operations, self._guards)
+        refuse_unknown_operations((*operations, *self._guards))
         self._operations = frozenset(operations)
         path = f"/{path_of(model.__name__)}" if prefix is None else prefix
         super().__init__(
@@ -488,30 +492,16 @@ class Resource(APIRouter):
             422: {**route.responses[422], "model": Annotated[Any, problem]},
         }
 
-    def _refuse_unset_columns(self) -> None:
-        """Refuse required columns that neither a body, a hook nor a scope could set."""
-        unset = self.table_context.create.unset_columns
-        if not unset or not self._operations & {"create", "batch", "upsert", "replace"}:
-            return
-        if self._hooks.at("before", "create") or _scoping.has_scope(self.db, self._shape.table):
-            return
-        name = unset[0]
-        raise ModelError(
-            f"No request could create a {self.model.__name__}: {name} is required and has no "
-            f"default, and {self.create.__name__} does not have it. Set it in a hook, which must "
-            f'be registered before the app includes the Resource (@tasks.before("create")), give '
-            f"it a default, or leave the operations that create rows out of operations."
-        )
-
     def _replaced_keys(self, route: BaseRoute) -> set[tuple[str, str]]:
         return replaced_keys(route, self.prefix)
 
     def _generate_routes(self, user_routes: list[BaseRoute]) -> list[BaseRoute]:
         """Build the generated routes, except those that a user endpoint replaces."""
         table_context = self.table_context
-        _refuse_orm_cascades(self._shape, self._operations)
-        _refuse_protected_fields(self._shape, self.create, self.update)
-        self._refuse_unset_columns()
+        refuse_orm_cascades(self._shape, self._operations)
+        refuse_protected_fields(self._shape, self.create, self.update)
+        if self._operations & {"create", "batch", "upsert", "replace"}:
+            refuse_unset_columns(table_context, self._hooks)
         tables = table_context.tables()
         _scoping.mark_used(self.db, tables, by=f"the Resource of {self.model.__name__}")
         scopes = _scoping.dependencies(self.db, tables, self._shape.table)
@@ -548,53 +538,3 @@ class Resource(APIRouter):
 
 def _guards(dependencies: Sequence[params.Depends] | Guards) -> Guards:
     return dependencies if isinstance(dependencies, Mapping) else {}
-
-
-def _refuse_unknown_operations(operations: Any, guards: Guards) -> None:
-    for name in (*operations, *guards):
-        if name not in OPERATIONS:
-            known = ", ".join(get_args(Operation))
-            raise ModelError(
-                f"Unknown operation {name!r}. Use {known}.{did_you_mean(str(name), OPERATIONS)}"
-            )
-
-
-def _refuse_orm_cascades(shape: Shape, operations: frozenset[Operation]) -> None:
-    """Refuse cascades that only the ORM would apply: a Resource deletes in SQL."""
-    if "delete" not in operations:
-        return
-    for relation in shape.relations.values():
-        orm = relation.orm
-        if not orm.cascade.delete or relation.kind in {"one", "many_to_many"}:
-            continue
-        target = Shape.of(relation.target)
-        referring = {target.table.c[there].name for _, there in relation.pairs}
-        for key in target.foreign_keys:
-            if set(key.columns) == referring and (key.ondelete or "").upper() not in {
-                "CASCADE",
-                "SET NULL",
-            }:
-                columns = ", ".join(key.columns)
-                raise ModelError(
-                    f"{shape.model.__name__}.{relation.name} has cascade_delete, which only the "
-                    f"ORM applies, and a Resource deletes in SQL. Let the database cascade: "
-                    f'Field(..., ondelete="CASCADE") on {relation.target.__name__}.{columns}.'
-                )
-
-
-def _refuse_protected_fields(
-    shape: Shape, create: type[BaseModel], update: type[BaseModel]
-) -> None:
-    """Refuse custom schemas that let requests write protected columns."""
-    for schema, flags in ((create, ("readonly", "role")), (update, ("readonly", "role", "frozen"))):
-        for column in shape.columns.values():
-            if column.name not in schema.model_fields or not any(
-                getattr(column, flag) for flag in flags
-            ):
-                continue
-            why = "is maintained by the database" if column.readonly or column.role else "is frozen"
-            if column.primary_key:
-                why = (
-                    "is the primary key, which an update cannot change" if schema is update else why
-                )
-            raise ModelError(f"{schema.__name__}.{column.name} {why}: leave it out of the schema.")
