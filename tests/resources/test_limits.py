@@ -2,6 +2,8 @@
 
 import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from colonnade import Database, Field, Resource, SQLModel, text
 from colonnade.database import Plan
-from colonnade.writes._plan_cache import PlanCache
+from colonnade.writes._plan_cache import MAX_PLANS, PlanCache
 from tests.resources.sample_app import serving
 
 
@@ -121,3 +123,17 @@ def test_the_plan_cache_is_limited_by_size() -> None:
         plans.get(("page", "x" * 10_000, n), lambda: Plan(text("SELECT 1")))
     assert len(plans._plans) < 10
     assert plans._length < 100_000
+
+
+def test_threads_share_a_plan_cache() -> None:
+    cache = PlanCache()
+
+    def use(start: int) -> None:
+        for number in range(start, start + MAX_PLANS + 20):
+            cache.get(("page", number), partial(Plan, text("SELECT 1")))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(use, (0, 5, 10, 15)))
+
+    assert len(cache._plans) == MAX_PLANS
+    assert cache._length == sum(len(repr(structure)) for structure in cache._plans)

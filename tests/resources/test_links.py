@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import model_validator
+from sqlalchemy import ForeignKeyConstraint
 
 from colonnade import (
     Database,
@@ -264,3 +265,72 @@ def test_a_link_table_with_a_surrogate_key_lists_each_row_once(db: Database, sto
         listed = client.get("/tasks/1/tags?count=exact")
         assert (listed.json(), listed.headers["X-Total-Count"]) == (rows, "2")
         assert "/tasks/{id}/tags/{target}" not in client.get("/openapi.json").json()["paths"]
+
+
+def test_a_link_that_does_not_change_evaluates_no_onupdate(db: Database) -> None:
+    calls: list[str] = []
+
+    def touched() -> str:
+        calls.append("called")
+        return "touched"
+
+    class Tag(SQLModel, table=True):
+        id: int = Field(primary_key=True)
+
+    class PostTag(SQLModel, table=True):
+        post_id: int = Field(foreign_key="post.id", primary_key=True)
+        tag_id: int = Field(foreign_key="tag.id", primary_key=True)
+        note: str = ""
+        state: str = Field(default="new", sa_column_kwargs={"onupdate": touched})
+
+    class Post(SQLModel, table=True):
+        id: int = Field(primary_key=True)
+        tags: list[Tag] = Relationship(link_model=PostTag)
+
+    db.create_all()
+    with serving(Resource(Post, db, include=["tags"]), Resource(Tag, db)) as client:
+        client.post("/posts", json={"id": 1})
+        client.post("/tags", json={"id": 1})
+        client.put("/posts/1/tags/1", json={"note": "a"})
+        calls.clear()
+        assert client.put("/posts/1/tags/1").json()["state"] == "new"
+        assert client.put("/posts/1/tags/2", json={"note": "b"}).status_code == 404
+        client.delete("/posts/1/tags/2")
+        assert len(calls) <= 1  # the PUT with a note did not know that there is no tag 2
+        assert client.put("/posts/1/tags/1", json={"note": "b"}).json()["state"] == "touched"
+
+
+def test_a_foreign_key_of_a_link_shares_a_column_with_its_key(db: Database) -> None:
+    class Cat(SQLModel, table=True):
+        tenant: int = Field(primary_key=True)
+        id: int = Field(primary_key=True)
+
+    class Member(SQLModel, table=True):
+        tenant: int = Field(primary_key=True)
+        id: int = Field(primary_key=True)
+
+    class Place(SQLModel, table=True):
+        __table_args__ = (
+            ForeignKeyConstraint(["tenant", "team_id"], ["team.tenant", "team.id"]),
+            ForeignKeyConstraint(["tenant", "member_id"], ["member.tenant", "member.id"]),
+            ForeignKeyConstraint(["tenant", "cat_id"], ["cat.tenant", "cat.id"]),
+        )
+        tenant: int = Field(primary_key=True)
+        team_id: int = Field(primary_key=True)
+        member_id: int = Field(primary_key=True)
+        cat_id: int | None = None
+
+    class Team(SQLModel, table=True):
+        tenant: int = Field(primary_key=True)
+        id: int = Field(primary_key=True)
+        members: list[Member] = Relationship(link_model=Place)
+
+    db.create_all()
+    cats = Resource(Cat, db, scope=lambda: {"tenant": 1})
+    with serving(Resource(Team, db, include=["members"]), Resource(Member, db), cats) as client:
+        for path in ("/teams", "/members"):
+            client.post(path, json={"tenant": 1, "id": 1})
+        assert client.post("/cats", json={"id": 1}).status_code == 201
+        linked = client.put("/teams/1,1/members/1,1", json={"cat_id": 1})
+        assert linked.json() == {"tenant": 1, "team_id": 1, "member_id": 1, "cat_id": 1}
+        assert client.put("/teams/1,1/members/1,1", json={"cat_id": 2}).status_code == 409

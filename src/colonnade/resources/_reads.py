@@ -28,6 +28,7 @@ from colonnade.query import (
     named_tables,
     tables_of,
 )
+from colonnade.resources._explain import Explain
 from colonnade.resources._fastapi_compat import declared_query_names
 from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.responses._bodies import JSONBody
@@ -48,7 +49,7 @@ from colonnade.rows import (
     size_statement,
     within_size_limit,
 )
-from colonnade.writes import TOO_LARGE, Explain, is_unchanged, render_row, render_rows, too_large
+from colonnade.writes import TOO_LARGE, is_unchanged, render_row, render_rows, too_large
 
 MAX_TREE_DEPTH = 100
 """Maximum number of levels of a tree in one response."""

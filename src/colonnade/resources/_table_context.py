@@ -119,6 +119,8 @@ class ResourceContext(TableContext):
         except DeadlineError as error:
             wrote = not (read_only or idempotent)
             raise Problem.of(deadline_exceeded(error.seconds, wrote=wrote)) from None
+        except Problem:
+            raise
         except RejectedError as error:
             raise Problem.of(error) from error.__cause__
         except (SQLAlchemyError, DatabaseError) as error:
@@ -152,6 +154,8 @@ class ResourceContext(TableContext):
             )
         except DeadlineError as error:
             raise Problem.of(deadline_exceeded(error.seconds, wrote=True)) from None
+        except Problem:
+            raise
         except RejectedError as error:
             raise Problem.of(error) from error.__cause__
         except (SQLAlchemyError, DatabaseError) as error:

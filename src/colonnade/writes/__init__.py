@@ -12,7 +12,6 @@ from colonnade.writes._database_errors import (
 )
 from colonnade.writes._errors import RejectedError, field_error, path_text
 from colonnade.writes._etags import ETAG_PATTERN, expected_versions, is_unchanged
-from colonnade.writes._plan_cache import Explain
 from colonnade.writes._table_context import TableContext, Views, render_row, render_rows
 from colonnade.writes.execution._bulk_upserts import RowByRowError
 from colonnade.writes.execution._hooked_writes import Committed, complete
@@ -57,7 +56,6 @@ __all__ = [
     "ChangeSet",
     "Committed",
     "DriverError",
-    "Explain",
     "ForeignKeys",
     "Hook",
     "HookCalls",

@@ -1,4 +1,4 @@
-"""Translate database errors into problems that name the field and the constraint."""
+"""Translate database errors into rejections that name the field and the constraint."""
 
 import logging
 import re
@@ -90,7 +90,7 @@ def _innermost_error(error: DBAPIError) -> BaseException:
 
 
 def rejection_of(error: Exception, shape: Shape, *, deleting: bool = False) -> RejectedError | None:
-    """Return the problem for a database error; None if the request did not cause it.
+    """Return the rejection for a database error; None if the request did not cause it.
 
     Args:
         error: The exception.
@@ -101,7 +101,7 @@ def rejection_of(error: Exception, shape: Shape, *, deleting: bool = False) -> R
     if unavailable is not None:
         return unavailable
     if isinstance(error, DBAPIError):
-        return _problem_of_driver_error(DriverError(error), shape, deleting=deleting)
+        return _rejection_of_driver_error(DriverError(error), shape, deleting=deleting)
     if isinstance(error, StatementError) and isinstance(error.orig, ValueError | OverflowError):
         return RejectedError(422, str(error.orig), kind="invalid")
     return None
@@ -158,7 +158,7 @@ def _reason(error: BaseException) -> str:
     return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
-def _problem_of_driver_error(
+def _rejection_of_driver_error(
     driver_error: DriverError, shape: Shape, *, deleting: bool
 ) -> RejectedError | None:
     state = driver_error.state
@@ -174,7 +174,7 @@ def _problem_of_driver_error(
             detail = f"There is already {row} with this {named} (constraint {constraint})."
         return _conflict("unique", _custom_message(unique) or detail, fields, constraint)
     if state in {_FOREIGN, "23001"}:
-        return _foreign_key_problem(driver_error, shape, deleting=deleting)
+        return _foreign_key_rejection(driver_error, shape, deleting=deleting)
     if state == _CHECK:
         return _invalid(driver_error, shape, f"violates the constraint {driver_error.constraint}")
     if state == _NOT_NULL:
@@ -195,7 +195,7 @@ def _problem_of_driver_error(
 
 
 def too_large(what: str) -> RejectedError:
-    """Return the problem for rows that are too large for one response.
+    """Return the rejection of rows that are too large for one response.
 
     Args:
         what: What is too large.
@@ -207,7 +207,7 @@ def too_large(what: str) -> RejectedError:
     return RejectedError(413, detail, kind=TOO_LARGE)
 
 
-def _foreign_key_problem(
+def _foreign_key_rejection(
     driver_error: DriverError, shape: Shape, *, deleting: bool
 ) -> RejectedError:
     if deleting or driver_error.state == "23001" or "still referenced" in driver_error.detail:

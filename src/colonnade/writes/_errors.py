@@ -1,13 +1,13 @@
-"""``RejectedError``: why a write is not carried out."""
+"""``RejectedError``: why a request is not carried out."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from colonnade.errors import ColonnadeError
 
+class RejectedError(Exception):
+    """A request that a rule or the database rejects. Resources answer it with a ``Problem``.
 
-class RejectedError(ColonnadeError):
-    """A write that is not carried out. Resources answer it with a ``Problem``.
+    It is no ``ColonnadeError``, since it says that the request is wrong, and not the program.
 
     Args:
         status_code: The HTTP status that describes it.
@@ -26,12 +26,15 @@ class RejectedError(ColonnadeError):
         errors: Sequence[Mapping[str, Any]] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        Exception.__init__(self, detail)  # Problem has two bases
+        Exception.__init__(self, status_code, detail)  # not super(): Problem has two bases
         self.status_code = status_code
         self.detail = detail
         self.kind = kind
         self.errors = errors
         self.headers = headers
+
+    def __str__(self) -> str:
+        return f"{self.status_code}: {self.detail}"
 
 
 def field_error(

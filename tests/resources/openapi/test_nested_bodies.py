@@ -1,13 +1,15 @@
 """The OpenAPI document describes nested bodies, and what they return."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Optional
 
 import pytest
 from fastapi import FastAPI
 
 from colonnade import Database, Field, Relationship, Resource, SQLModel, Versioned
-from tests.resources.sample_app import serving
+from tests.resources.sample_app import define_models, serving
+from tests.resources.writes.nested_app import nested_resources
 
 
 def document_of(*resources: Resource) -> dict[str, Any]:
@@ -413,3 +415,12 @@ def test_a_resource_without_nested_has_no_components_for_relations(db: Database)
     components = components_of(projects, Resource(Task, db))
     assert "ProjectCreate" in components
     assert not [name for name in components if "WithRelations" in name or "Written" in name]
+
+
+def test_documents_that_are_made_at_the_same_time_are_the_same(db: Database) -> None:
+    resources = vars(nested_resources(db, define_models())).values()
+    expected = document_of(*resources)
+
+    with ThreadPoolExecutor(4) as pool:
+        documents = [pool.submit(document_of, *resources) for _ in range(8)]
+        assert all(document.result() == expected for document in documents)

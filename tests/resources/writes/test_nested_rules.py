@@ -972,3 +972,42 @@ class TestInclusion:
 
         assert TestClient(app).post("/api/projects", json=body).status_code == 201
         assert calls == ["api"]
+
+
+def test_an_error_of_a_hook_that_is_no_refusal_reveals_nothing(db: Database) -> None:
+    class Parent(SQLModel, table=True):
+        id: str = Field(primary_key=True)
+        children: list["Child"] = Relationship()
+
+    class Child(SQLModel, table=True):
+        id: str = Field(primary_key=True)
+        parent_id: str = Field(foreign_key="parent.id")
+
+    class UpstreamError(Exception):
+        status_code = 401
+
+    db.create_all()
+    children = Resource(Child, db)
+    parents = Resource(Parent, db, nested={"children": children})
+
+    @children.before("create")
+    def call_another_service() -> None:
+        raise UpstreamError("the key of the service")
+
+    with serving(parents, children) as client, pytest.raises(UpstreamError):
+        client.post("/parents", json={"id": "a", "children": [{"id": "b"}]})
+
+
+def test_a_cycle_in_a_batch_of_one_has_its_location(db: Database) -> None:
+    class Node(SQLModel, table=True):
+        id: str = Field(primary_key=True)
+        parent_id: str | None = Field(default=None, foreign_key="node.id")
+        children: list["Node"] = Relationship()
+
+    db.create_all()
+    nodes: Resource = Resource(Node, db, nested={"children": lambda: nodes})
+    with serving(nodes) as client:
+        body = [{"id": "a", "parent_id": "a", "children": [{"id": "b"}]}]
+        status, loc = refusal(client.post("/nodes:batch", json=body))
+        assert (status, loc) == (409, ["body", 0, "parent_id"])
+        assert client.get("/nodes").json() == []

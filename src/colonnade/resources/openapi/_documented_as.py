@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextvars import ContextVar
 from types import GenericAlias
 from typing import Any, Self
 
@@ -17,6 +18,10 @@ Refs = Mapping[Any, JsonSchemaValue]
 """References to components, by their types."""
 
 
+_documenting: ContextVar[frozenset["DocumentedAs"]] = ContextVar("documenting", default=frozenset())
+"""What is being documented, in each thread: apps share the Resources, and so the annotations."""
+
+
 class DocumentedAs(ABC):
     """An annotation that accepts anything, with a custom JSON schema.
 
@@ -25,8 +30,6 @@ class DocumentedAs(ABC):
 
     reference: str | None = None
     """For a component: Pydantic names it by what is between the last dot and the colon."""
-
-    _is_documenting = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # FastAPI copies the responses of a route, and a table cannot be copied.
@@ -58,13 +61,13 @@ class DocumentedAs(ABC):
     def __get_pydantic_json_schema__(
         self, core: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        if self._is_documenting:  # a row in a tree: the first call defines it
+        if self in _documenting.get():  # a row in a tree: the first call defines it
             return {}
-        self._is_documenting = True
+        token = _documenting.set(_documenting.get() | {self})
         try:
             return self.document(self._references(handler), handler)
         finally:
-            self._is_documenting = False
+            _documenting.reset(token)
 
     def _references(self, handler: GetJsonSchemaHandler) -> Refs:
         """Define the types as components, and return the references to them."""

@@ -19,7 +19,7 @@ from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import RequestContext
 from colonnade.rows import UnreadableRowError, View, json_array, json_array_agg
-from colonnade.writes import DriverError, field_error
+from colonnade.writes import DriverError, RejectedError, field_error
 
 logger = logging.getLogger("colonnade.resources")
 
@@ -31,7 +31,7 @@ _SQLITE = (
 )
 
 
-FAILURES = (Problem, SQLAlchemyError, UnreadableRowError)
+FAILURES = (RejectedError, SQLAlchemyError, UnreadableRowError)
 """The exceptions of a response that cannot be rendered; they have other causes as well."""
 
 Rows = Callable[[], tuple[Select[Any], Mapping[str, Any]]]

@@ -21,7 +21,7 @@ from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.openapi._nested_bodies import related_body, written_rows
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.routes._route_builder import RouteBuilder, with_body, words_of
-from colonnade.resources.writes._link_requests import LinkOperations
+from colonnade.resources.writes._link_operations import LinkOperations
 from colonnade.resources.writes._resource_tables import resource_table
 from colonnade.resources.writes.nested._relation_create import RelationCreate
 from colonnade.writes import LinkTable, NestedRelation, Views

@@ -35,6 +35,7 @@ from colonnade.writes import (
     Committed,
     NestedChanges,
     Provided,
+    RejectedError,
     RunStatements,
     Values,
     missing_reference,
@@ -108,6 +109,8 @@ class WriteExecution:
             response: Response = written if idempotent_request else respond(written)
         except FAILURES as error:
             await self._name_cause(context, changes, error)
+            if isinstance(error, RejectedError):
+                raise Problem.of(error) from error.__cause__
             raise
         for kind, arguments in committed:
             await self.hooks.run_committed(kind, arguments, provided)

@@ -1,4 +1,4 @@
-"""What a request asks of the link of two rows, and how its body is read."""
+"""The first step of a link: the keys of two rows and a body become a ``LinkChange``."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +49,7 @@ def link_change(
         QueryError: The body is not valid, or outside the scope.
         RejectedError: 404, a key is out of range for its column; 409, both rows cannot be linked.
     """
-    _refuse_conflicting_keys(link, source, target)
+    refuse_conflicting_keys(link, source, target)
     inputs = link.inputs
     if inputs is None:
         if body.strip() not in (b"", b"{}"):
@@ -83,8 +83,13 @@ def link_change(
     )
 
 
-def _refuse_conflicting_keys(link: LinkTable, source: Key, target: Key) -> None:
+def refuse_conflicting_keys(link: LinkTable, source: Key, target: Key) -> None:
     """Refuse two rows with different values of a column that both keys share, such as a tenant.
+
+    Args:
+        link: The link table.
+        source: The key of the row that has the relation.
+        target: The key of the related row.
 
     Raises:
         RejectedError: 409, the values differ.

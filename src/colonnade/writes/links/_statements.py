@@ -38,7 +38,10 @@ class LinkStatements:
         names, updated = tuple(change.values), self._updated(change)
         structure = ("link", names, updated, tuple(reference.names for reference in references))
         plan = self._plan(structure, change, lambda: self._link_plan(change, updated, references))
-        return plan.first(self.parameters(change))
+        parameters = self.parameters(change)
+        if updated and self._link.shape is not None:
+            parameters |= update_parameters(self._link.shape)
+        return plan.first(parameters)
 
     def unlink(self, change: LinkChange) -> Bound[Any]:
         """Build the DELETE; it returns nothing if there is no link in scope."""
@@ -82,14 +85,13 @@ class LinkStatements:
         )
 
     def parameters(self, change: LinkChange) -> Values:
-        """The values of all parameters."""
+        """The values of the parameters for the link, the two rows and the scopes."""
         values = {
             value_parameter(self._link.column(name).column): value
-            for name, value in change.values.items()
+            for name, value in self._values(change).items()
         }
         keys = self._link.parameters(change.source, change.target)
-        updates = {} if self._link.shape is None else update_parameters(self._link.shape)
-        return {**values, **updates, **keys, **dict(change.scopes.binds())}
+        return {**values, **keys, **dict(change.scopes.binds())}
 
     def _values(self, change: LinkChange) -> Values:
         return {**change.values, **self._link.key_values(change.source, change.target)}

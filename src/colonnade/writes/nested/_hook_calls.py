@@ -23,12 +23,20 @@ class HookCalls:
         session: The session.
         run: Runs Core statements on it.
         provided: The values of the hooks' parameters that FastAPI provides.
+        refusals: What hooks raise to refuse a row: exceptions with a status and a detail.
 
     Attributes:
         committed: The calls to make after the commit.
     """
 
-    def __init__(self, session: AsyncSession, run: RunStatements, provided: Provided) -> None:
+    def __init__(
+        self,
+        session: AsyncSession,
+        run: RunStatements,
+        provided: Provided,
+        refusals: tuple[type[Exception], ...],
+    ) -> None:
+        self.refusals = refusals
         self._session = session
         self._run = run
         self._provided = provided

@@ -14,7 +14,7 @@ from colonnade.errors import QueryError
 from colonnade.query import Scopes, value_parameter
 from colonnade.writes._changes import Key, Values
 from colonnade.writes._errors import RejectedError
-from colonnade.writes.links._changes import link_change
+from colonnade.writes.links._changes import link_change, refuse_conflicting_keys
 from colonnade.writes.links._tables import LinkTable
 from colonnade.writes.nested._located_errors import relocated
 from colonnade.writes.nested._rows import Loc
@@ -114,6 +114,10 @@ class BulkLinkStatements:
     def _values(self, new: NewLink) -> Values:
         """The values of a link, by column."""
         link, source, target = self._link, new.source, new.target
+        try:
+            refuse_conflicting_keys(link, source, target)
+        except RejectedError as error:
+            raise relocated(error, new.loc) from None
         keys = dict(zip((column.key for column in self._target), target, strict=True))
         keys |= dict(zip((column.key for column in self._source), source, strict=True))
         if link.shape is None:
@@ -123,8 +127,6 @@ class BulkLinkStatements:
         except QueryError as error:
             entries = [{**entry, "loc": (*new.loc, *entry["loc"][1:])} for entry in error.errors]
             raise QueryError(entries) from None
-        except RejectedError as error:
-            raise relocated(error, new.loc) from None
         return {link.shape.columns[name].column.key: value for name, value in values.items()} | keys
 
     def _insert_arrays(self, columns: list[Column[Any]], rows: list[Values]) -> None:

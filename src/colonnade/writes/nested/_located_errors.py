@@ -23,6 +23,7 @@ def located(
     *,
     fields: Mapping[str, Loc] = NO_FIELDS,
     deleting: bool = False,
+    refusals: tuple[type[Exception], ...] = (),
     missing_reference: Callable[[], RejectedError | None] = lambda: None,
 ) -> Iterator[None]:
     """Give the errors of a block the location of its row.
@@ -32,6 +33,7 @@ def located(
         shape: The table of the row.
         fields: The locations of fields that are not below the row, since relations set them.
         deleting: Whether the row is deleted.
+        refusals: What hooks raise to refuse a row, such as FastAPI's ``HTTPException``.
         missing_reference: Finds the foreign key that refers to a missing row, for SQLite, which
             does not name it.
 
@@ -46,6 +48,8 @@ def located(
         raise QueryError(entries) from None
     except RejectedError as error:
         raise relocated(error, loc, fields) from None
+    except refusals as error:
+        raise relocated(error, loc, fields) from None
     except (SQLAlchemyError, DatabaseError) as error:
         rejection = rejection_of(error, shape, deleting=deleting)
         if rejection is None or rejection.status_code >= 500:
@@ -53,10 +57,6 @@ def located(
         if rejection.kind == "foreign_key" and not rejection.errors:
             rejection = missing_reference() or rejection
         raise relocated(rejection, loc, fields) from error
-    except Exception as error:
-        if not hasattr(error, "status_code"):
-            raise
-        raise relocated(error, loc, fields) from None  # such as the HTTPException of a hook
 
 
 def relocated(error: Exception, loc: Loc, fields: Mapping[str, Loc] = NO_FIELDS) -> Exception:

@@ -111,11 +111,11 @@ class RelatedRowsBase:
             loc: Where the body names it.
             related: Whether the row exists, but not in the relation.
         """
-        problem = self.target.table_context.not_found()
+        rejection = self.target.table_context.not_found()
         if related:
             name = self.target.table_context.name
-            problem.detail = f"This {name} is not in {self.relation.name}."
-        return relocated(problem, loc)
+            rejection.detail = f"This {name} is not in {self.relation.name}."
+        return relocated(rejection, loc)
 
     def precondition_failed(self, loc: Loc) -> Exception:
         """Build the 412 of a row that has another version than the body expects."""

@@ -39,6 +39,7 @@ class NestedWriter:
     ) -> None:
         self.connection = connection
         self._hooks = hooks
+        self._refusals = () if hooks is None else hooks.refusals
         self._one_by_one = one_by_one
         self._written: dict[WritableTable, list[NestedRow]] = {}
         self._shown: dict[WritableTable, list[NestedRow]] = {}
@@ -156,6 +157,7 @@ class NestedWriter:
             row.loc,
             table.shape,
             fields=row.fields_of_relations,
+            refusals=self._refusals,
             missing_reference=lambda: table.writer.rows.foreign_keys.first_missing(
                 self.connection, [values]
             ),
@@ -176,7 +178,7 @@ class NestedWriter:
             locs = dict(keys)
 
             def at(key: Key) -> Any:
-                return located(locs[key], table.shape, deleting=True)
+                return located(locs[key], table.shape, deleting=True, refusals=self._refusals)
 
             self._hooks.delete(table, changes, at)
         elif self._one_by_one:

@@ -157,7 +157,7 @@ class ForeignKeys:
         return clauses
 
     def first_missing(self, connection: Connection, rows: Sequence[Values]) -> RejectedError | None:
-        """Return the problem of the first foreign key that refers to a missing row.
+        """Return the rejection of the first foreign key that refers to a missing row.
 
         SQLite does not name the foreign key that fails, so each one is queried.
 
@@ -176,7 +176,7 @@ class ForeignKeys:
 
 
 def missing_reference(references: list[Reference]) -> RejectedError:
-    """Build the problem of foreign keys that refer to rows outside the scope."""
+    """Build the rejection of foreign keys that refer to rows outside the scope."""
     return missing_row((name for reference in references for name in reference.body_names), None)
 
 

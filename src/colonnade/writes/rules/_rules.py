@@ -76,7 +76,7 @@ def check_scope(
 
 
 def outside_scope(shape: Shape) -> RejectedError:
-    """Build the problem of a written row that does not meet its scope."""
+    """Build the rejection of a written row that does not meet its scope."""
     detail = f"This change would move the {shape.model.__name__} outside your scope."
     return RejectedError(422, detail, kind="scope")
 

@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from sqlalchemy import Connection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.errors import QueryError
 from colonnade.resources._hook_parameters import provided_of
 from colonnade.resources._table_context import ResourceContext
-from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._idempotency import IdempotentRequest
 from colonnade.resources.routes._request_context import context_of
 from colonnade.writes import (
@@ -20,6 +19,7 @@ from colonnade.writes import (
     NestedCommitted,
     NestedWriter,
     Provided,
+    RejectedError,
     RunStatements,
     WrittenRow,
     single_statement,
@@ -78,7 +78,7 @@ async def run_nested(
 
     try:
         response = await attempt(one_by_one=False)
-    except (Problem, QueryError) as error:
+    except (RejectedError, QueryError) as error:
         if changes.has_hooks or getattr(error, "status_code", 422) >= 500:
             raise
         response = await attempt(one_by_one=True)
@@ -94,7 +94,7 @@ async def _write_with_hooks(
     session: AsyncSession,
     run: RunStatements,
 ) -> list[WrittenRow]:
-    calls = HookCalls(session, run, provided)
+    calls = HookCalls(session, run, provided, (HTTPException,))
 
     def write(connection: Connection) -> list[WrittenRow]:
         return NestedWriter(connection, calls, one_by_one=True).write_all(changes.copy().rows)

@@ -17,7 +17,7 @@ from colonnade.resources.responses._bodies import JSONBody
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.writes._execution import WriteExecution
-from colonnade.resources.writes._link_requests import scopes_of_link
+from colonnade.resources.writes._link_operations import scopes_of_link
 from colonnade.resources.writes._requests import RequestParser
 from colonnade.resources.writes._resource_tables import resource_table
 from colonnade.resources.writes.nested._guards import inclusion_guards

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from colonnade.query import NO_SCOPES, Scopes
 from colonnade.resources._scoping import scopes_of
 from colonnade.resources.responses._bodies import json_body, read_body
-from colonnade.resources.writes._link_requests import scopes_of_link
+from colonnade.resources.writes._link_operations import scopes_of_link
 from colonnade.resources.writes._resource_tables import ResourceTable, resource_table
 from colonnade.resources.writes.nested._guards import run_guards
 from colonnade.writes import (

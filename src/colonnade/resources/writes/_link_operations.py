@@ -1,4 +1,4 @@
-"""``PUT`` and ``DELETE`` of a link: ``/tasks/1/workers/@ana``."""
+"""The operations of links: PUT and DELETE of ``/tasks/1/workers/@ana``."""
 
 from functools import partial
 
