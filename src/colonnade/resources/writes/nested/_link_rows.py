@@ -100,7 +100,7 @@ class LinkedRows(RelatedRowsBase):
                 shown.append((changes, reference.key, reference.loc))
                 if reference.key not in present:
                     new_links.append(NewLink(row.key, reference.key, reference.loc))
-        self.links.insert(new_links)
+        self.links.insert(new_links, one_by_one=self.writer.one_by_one)
         self.show_stored(shown)
 
     def _update(self, linked: dict[Key, list[Key]], stored: set[Key]) -> None:
@@ -135,5 +135,6 @@ class LinkedRows(RelatedRowsBase):
             [
                 NewLink(owner.key, row.key, row.loc)
                 for owner, row in zip(owners, created, strict=True)
-            ]
+            ],
+            one_by_one=self.writer.one_by_one,
         )

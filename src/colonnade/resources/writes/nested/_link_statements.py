@@ -19,7 +19,7 @@ from colonnade.resources.writes._key_clauses import has_key
 from colonnade.resources.writes._links import Link
 from colonnade.resources.writes._rules import Values, outside_scope
 from colonnade.resources.writes._upserts import upsert
-from colonnade.resources.writes.nested._located_errors import relocated
+from colonnade.resources.writes.nested._located_errors import located, relocated
 from colonnade.resources.writes.nested._rows import Loc
 
 Pair = tuple[Key, Key]
@@ -98,30 +98,45 @@ class LinkStatements:
             for pair in self._readable(list(pairs)):
                 raise relocated(_not_writable(), pairs[pair])
 
-    def insert(self, links: Sequence[NewLink]) -> None:
+    def insert(self, links: Sequence[NewLink], *, one_by_one: bool = False) -> None:
         """Link rows; rows that are linked are left alone.
 
+        Args:
+            links: The links.
+            one_by_one: Whether each link takes a separate statement, so that an error has its
+                location.
+
         Raises:
-            Problem: 403 or 409, a link exists that the request may not write; 422, a link would be
-                outside its scope.
+            Problem: 403 or 409, a link exists that the request may not write; 409, a link conflicts
+                with another one; 422, a link would be outside its scope.
             QueryError: The link table has required fields, or its model refuses a link.
         """
         if not links:
             return
         rows = [self._values(link) for link in links]
-        inserted = self._insert(rows)
+        if one_by_one:
+            shape = self._link.shape or self._link.table_context.shape
+            inserted: set[Pair] = set()
+            for link, row in zip(links, rows, strict=True):
+                with located(link.loc, shape):
+                    inserted |= self._insert([row])
+        else:
+            inserted = self._insert(rows)
         self._check_scope(links, inserted)
 
     def _insert(self, rows: list[Values]) -> set[Pair]:
         """Insert links, and return the keys of those that are new."""
         columns = [self._table.c[name] for name in rows[0]]
+        key = list(self._table.primary_key)
         parameters: Any = rows
         insert = upsert(self._table, self._backend)
         if self._backend == "postgresql" and all(
             has_plain_array(column.type) for column in columns
         ):
             insert, parameters = self._array_insert(columns, rows)
-        statement = insert.on_conflict_do_nothing().returning(*self._source, *self._target)
+        statement = insert.on_conflict_do_nothing(index_elements=key).returning(
+            *self._source, *self._target
+        )
         return {self._pair(row) for row in self._connection.execute(statement, parameters)}
 
     def _values(self, new: NewLink) -> Values:
