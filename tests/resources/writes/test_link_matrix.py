@@ -13,8 +13,7 @@ Left out, since they do not apply:
 """
 
 import itertools
-import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,11 +22,9 @@ import pytest
 from fastapi import Depends, FastAPI, Header, HTTPException
 from fastapi.testclient import TestClient
 from pydantic import model_validator
-from sqlalchemy import Column, ForeignKey, Table, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Column, ForeignKey, Table
 
 from colonnade import (
-    AsyncSession,
     Database,
     Field,
     Idempotency,
@@ -40,6 +37,7 @@ from colonnade import (
 )
 from colonnade.resources import STANDARD
 from tests.resources.writes.nested_app import refusal
+from tests.resources.writes.transactions import conflict_once, rolled_back
 
 pytestmark = pytest.mark.slow  # every test has an app
 
@@ -568,7 +566,8 @@ def test_a_hook_that_raises_halfway_undoes_the_links(
 def test_a_write_that_conflicts_with_another_is_retried(app: App, write: Write) -> None:
     before = app.links().keys()
 
-    with conflict_once(app, "assignment") as conflicts:
+    app.client.get("/tasks")
+    with conflict_once(app.db, r"(INSERT INTO|DELETE FROM) assignment\b") as conflicts:
         response = app.send(write, key_of(write))
 
     assert len(conflicts) == 1
@@ -576,37 +575,8 @@ def test_a_write_that_conflicts_with_another_is_retried(app: App, write: Write) 
     assert app.links().keys() ^ before == {("t1", key_of(write))}
 
 
-@contextmanager
-def conflict_once(app: App, table: str) -> Iterator[list[str]]:
-    """Let the first statement that writes a table fail, as if its transaction had a conflict."""
-    app.client.get("/tasks")  # engines are created when they are first used
-    loops = app.db._engines._loops.values()
-    engines = [app.db.engine, *(loop.engine.sync_engine for loop in loops)]
-    conflicts: list[str] = []
-
-    def fail(*arguments: Any) -> None:
-        if not conflicts and re.search(rf"(INSERT INTO|DELETE FROM) {table}\b", arguments[2]):
-            conflicts.append(arguments[2])
-            cause: Any = Exception("could not serialize access")
-            cause.sqlstate = "40001"
-            raise DBAPIError("", None, cause)
-
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", fail)
-    yield conflicts
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", fail)
-
-
 def test_an_overridden_session_has_the_write(app: App, subtests: pytest.Subtests) -> None:
-    async def rolled_back() -> AsyncIterator[AsyncSession]:
-        async with app.db.session() as outer:
-            connection = await outer.connection()
-            async with AsyncSession(connection, join_transaction_mode="create_savepoint") as inner:
-                yield inner
-            await outer.rollback()
-
-    app.app.dependency_overrides[app.db.get_async_session] = rolled_back
+    app.app.dependency_overrides[app.db.get_async_session] = rolled_back(app.db)
     for write in WRITES:
         with unchanged(app, subtests, write):
             response = app.send(write, key_of(write))
