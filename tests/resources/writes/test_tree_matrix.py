@@ -406,3 +406,16 @@ def test_moves_of_a_batch_are_checked_in_their_order(app: App, subtests: pytest.
         refuse_cycle(app.client.patch("/tasks:batch", json=swap[::-1]))
     assert app.client.patch("/tasks:batch", json=swap).status_code == 200
     assert (app.parents()["b"], app.parents()["a"]) == (None, "b")
+
+
+def test_nested_moves_below_several_parents_are_checked_in_their_order(
+    app: App, subtests: pytest.Subtests
+) -> None:
+    # Row a moves below c, which is below b below a until b moves.
+    first = {**body_of("x", "c"), "children": {"connect": ["a"]}}
+    second = {"id": "y", "slug": "y", "title": "New", "children": {"connect": ["b"]}}
+    with unchanged(app, subtests, "a first"):
+        refuse_cycle(app.client.post("/tasks:batch", json=[first, second]))
+    response = app.client.post("/tasks:batch", json=[second, first])
+    assert response.status_code == 201, response.text
+    assert (app.parents()["a"], app.parents()["b"]) == ("x", "y")
