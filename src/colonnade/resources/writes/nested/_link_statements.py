@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fastapi import HTTPException
 from sqlalchemy import (
     Column,
     Connection,
@@ -140,10 +141,17 @@ class LinkStatements:
         return {self._pair(row) for row in self._connection.execute(statement, parameters)}
 
     def _values(self, new: NewLink) -> Values:
-        """The values of a link, by column."""
+        """The values of a link, by column.
+
+        Raises:
+            Problem: 409, the rows have different values of a column that both keys share.
+            QueryError: The link table has required fields, or its model refuses the link.
+        """
         link, source, target = self._link, new.source, new.target
         keys = dict(zip((column.key for column in self._target), target, strict=True))
-        keys |= dict(zip((column.key for column in self._source), source, strict=True))
+        for column, value in zip(self._source, source, strict=True):
+            if keys.setdefault(column.key, value) != value:
+                raise self._different(column.key, new.loc)
         if link.shape is None:
             return keys
         try:
@@ -152,6 +160,15 @@ class LinkStatements:
             entries = [{**entry, "loc": (*new.loc, *entry["loc"][1:])} for entry in error.errors]
             raise QueryError(entries) from None
         return {link.shape.columns[name].column.key: value for name, value in values.items()} | keys
+
+    def _different(self, name: str, loc: Loc) -> HTTPException:
+        """Build the 409 of two rows with different values of a column that both keys share."""
+        link = self._link
+        detail = (
+            f"This {link.table_context.name} and this {link.target_name} cannot be linked: "
+            f"linked rows must have the same {name}."
+        )
+        return relocated(Problem(409, detail, kind="foreign_key"), loc)
 
     def _array_insert(self, columns: list[Column[Any]], rows: list[Values]) -> tuple[Any, Values]:
         """Build the statement that inserts rows from arrays, and its parameters."""
