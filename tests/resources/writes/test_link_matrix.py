@@ -5,8 +5,8 @@ Left out, since they do not apply:
 - ``If-Match``: the response of a link has no ETag.
 - Scopes, required fields and the other rules of columns for a link table without a model: its two
   keys are all it has.
-- Readonly, frozen and secret fields, and foreign keys besides the two keys, for nested links: a
-  nested body names linked rows only, and the fields of their links get their defaults.
+- Readonly, frozen and secret fields of nested links: a nested body names linked rows only, and the
+  fields of their links get their defaults.
 - The guards and the operation of links for a nested delete: it deletes the related row, which the
   operation ``delete`` of its Resource allows.
 - A repeated create: the key that the client makes is taken.
@@ -183,7 +183,7 @@ def define_models() -> Models:
         code: str = Field(default="", frozen=True)
         note: str = Field(default="", readonly=True)
         pin: str = Field(default="", secret=True)
-        badge_id: str | None = Field(default=None, foreign_key="badge.id")
+        badge_id: str | None = Field(default="b1", foreign_key="badge.id")
 
         @model_validator(mode="after")
         def low_is_not_above_high(self) -> "Assignment":
@@ -238,7 +238,7 @@ def store_rows(db: Database, models: Models) -> None:
         for model in (models.worker, models.label, models.badge):
             session.add(model(id="zx", tenant="zoe"))
         session.add_all([models.room(id=key) for key in ("w1", "w2", "read")])
-        session.add(models.badge(id="b1", tenant="ana"))
+        session.add(models.badge(id="b1", tenant="ana"))  # the default of links
         session.commit()
         for key, tenant, author in (
             ("w1", "ana", "ana"), ("read", "ana", "bo"), ("hidden", "zoe", "ana"),
@@ -544,6 +544,17 @@ def test_a_foreign_key_of_the_link_refers_to_a_row_inside_its_scope(
             assert missing.status_code == outside.status_code == 409
             assert missing.json()["detail"] == outside.json()["detail"]
     assert app.client.put("/tasks/t1/workers/w2", json={"badge_id": "b1"}).status_code == 200
+
+
+def test_a_foreign_key_with_a_default_refers_to_a_row_inside_its_scope(
+    app: App, subtests: pytest.Subtests
+) -> None:
+    for write in [PUT, CONNECT, CREATE, POST]:
+        with unchanged(app, subtests, write):
+            key = "new" if write.creates else "zx"
+            response = app.send(write, key, task="zt", headers={"X-Tenant": "zoe"})
+            assert response.status_code == 409, response.text
+            assert "badge_id refers to a row that does not exist" in response.json()["detail"]
 
 
 def test_a_hook_that_raises_halfway_undoes_the_links(

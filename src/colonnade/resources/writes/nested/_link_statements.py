@@ -12,10 +12,11 @@ from sqlalchemy import (
 )
 
 from colonnade.errors import QueryError
-from colonnade.query import Scopes, value_parameter
+from colonnade.query import VALUE_PREFIX, Scopes, value_parameter
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.writes._bulk_statements import has_plain_array, unnested
 from colonnade.resources.writes._changes import Key
+from colonnade.resources.writes._foreign_keys import ForeignKeys, missing_reference
 from colonnade.resources.writes._key_clauses import has_key
 from colonnade.resources.writes._links import Link
 from colonnade.resources.writes._rules import Values, outside_scope
@@ -109,7 +110,8 @@ class LinkStatements:
 
         Raises:
             Problem: 403 or 409, a link exists that the request may not write; 409, a link conflicts
-                with another one; 422, a link would be outside its scope.
+                with another one, or refers to a row outside its scope; 422, a link would be outside
+                its scope.
             QueryError: The link table has required fields, or its model refuses a link.
         """
         if not links:
@@ -124,6 +126,7 @@ class LinkStatements:
         else:
             inserted = self._insert(rows)
         self._check_scope(links, inserted)
+        self._check_references(links, inserted)
 
     def _insert(self, rows: list[Values]) -> set[Pair]:
         """Insert links, and return the keys of those that are new."""
@@ -202,6 +205,31 @@ class LinkStatements:
             if pair in inserted:
                 raise relocated(outside_scope(self._link.shape), link.loc)
             raise relocated(_not_writable() if pair in readable else _hidden(), link.loc)
+
+    def _check_references(self, links: Sequence[NewLink], inserted: set[Pair]) -> None:
+        """Refuse new links whose other foreign keys refer to rows outside their scope.
+
+        A body does not have these fields; their defaults or the scope of the links set them.
+        """
+        shape, scopes = self._link.shape, self._scopes
+        if shape is None or not inserted:
+            return
+        foreign_keys = ForeignKeys(shape)
+        references = [
+            reference
+            for reference in foreign_keys.references
+            if not self._link.key_fields.issuperset(reference.names)
+            and scopes.get(reference.target) is not None
+        ]
+        if not references:
+            return
+        reachable_clauses = foreign_keys.reachable_clauses(
+            references, {}, scopes, VALUE_PREFIX, self._table
+        )
+        reachable = self._linked_pairs(list(inserted), *reachable_clauses)
+        for link in links:
+            if (link.source, link.target) in inserted - reachable:
+                raise relocated(missing_reference(references), link.loc)
 
     def _readable(self, pairs: list[Pair]) -> set[Pair]:
         """The pairs whose link the request may read."""
