@@ -387,6 +387,20 @@ def test_a_link_outside_its_scope_stays(app: App, subtests: pytest.Subtests) -> 
     assert ("t1", "hidden") in app.links()
 
 
+def test_a_link_outside_its_scope_is_not_validated(app: App, subtests: pytest.Subtests) -> None:
+    with app.db.session() as session:
+        session.add(app.models.worker(id="zy", tenant="zoe"))
+        session.commit()
+        link = app.models.assignment(task_id="zt", worker_id="zy", tenant="zoe", author="", high=3)
+        session.add(link)
+        session.commit()
+    for task, key, status in [("t1", "hidden", 409), ("zt", "zy", 404)]:
+        with unchanged(app, subtests, key):
+            # The model refuses a low above the stored high, which the error would reveal.
+            response = app.client.put(f"/tasks/{task}/workers/{key}", json={"low": 5})
+            assert response.status_code == status, response.text
+
+
 def test_a_link_that_may_only_be_read_is_a_403(app: App, subtests: pytest.Subtests) -> None:
     for write in [PUT, CONNECT, *UNLINKING]:
         with unchanged(app, subtests, write):
