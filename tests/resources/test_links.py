@@ -1,6 +1,7 @@
 """Links: rows of a link table, created and deleted by the keys of both rows."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -220,6 +221,33 @@ class TestLinkModels:
         app.include_router(Resource(link_models.Task, db, include=["workers"]))
         with pytest.raises(ModelError, match="after the Resource of Task was built"):
             Resource(link_models.Badge, db, scope=lambda: {"owner_id": 1})
+
+
+@pytest.mark.parametrize("number", ["1.0000000000000000001", "1e-400", "99999999.0000000001"])
+def test_a_number_with_more_digits_than_its_field_is_refused(db: Database, number: str) -> None:
+    class Share(SQLModel, table=True):
+        task_id: int = Field(foreign_key="task.id", primary_key=True)
+        worker_id: int = Field(foreign_key="worker.id", primary_key=True)
+        hours: Decimal = Field(default=Decimal(0), max_digits=10, decimal_places=2)
+
+    class Worker(SQLModel, table=True):
+        id: int = Field(primary_key=True)
+
+    class Task(SQLModel, table=True):
+        id: int = Field(primary_key=True)
+        workers: list[Worker] = Relationship(
+            link_model=Share, sa_relationship_kwargs={"viewonly": True}
+        )
+
+    db.create_all()
+    with serving(Resource(Task, db, include=["workers"]), Resource(Worker, db)) as client:
+        client.post("/tasks", json={"id": 1})
+        client.post("/workers", json={"id": 1})
+        for body in ('{"hours": "%s"}', '{"hours": %s}'):
+            headers = {"Content-Type": "application/json"}
+            response = client.put("/tasks/1/workers/1", content=body % number, headers=headers)
+            assert response.status_code == 422, (body, response.text)
+            assert response.json()["errors"][0]["field"] == "hours"
 
 
 def test_a_link_table_with_three_keys_cannot_be_linked(db: Database) -> None:

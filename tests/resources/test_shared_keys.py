@@ -54,8 +54,9 @@ def client(db: Database) -> Any:
         children: list["Node"] = Relationship(back_populates="parent")
 
     db.create_all()
-    tasks = Resource(Task, db, include=["workers", "assignments"])
-    with serving(tasks, Resource(Worker, db), Resource(Node, db)) as client:
+    workers = Resource(Worker, db)
+    tasks = Resource(Task, db, include=["workers", "assignments"], nested={"workers": workers})
+    with serving(tasks, workers, Resource(Node, db)) as client:
         for tenant in (1, 2):
             client.post("/tasks", json={"tenant": tenant, "id": 1})
             client.post("/workers", json={"tenant": tenant, "id": 2})
@@ -77,6 +78,19 @@ def test_a_link_has_the_shared_column_only_once(client: TestClient, relation: st
     assert client.put(f"/tasks/1,1/{relation}/1,9").status_code == 404
     apart = client.put(f"/tasks/1,1/{relation}/2,2")
     assert (apart.status_code, "same tenant" in apart.json()["detail"]) == (409, True)
+
+
+@pytest.mark.parametrize("verb", ["connect", "set", "create"])
+def test_a_nested_body_links_rows_with_the_same_value_of_the_shared_column(
+    client: TestClient, verb: str
+) -> None:
+    key = 3 if verb == "create" else 2
+    apart = client.patch("/tasks/1,1", json={"workers": {verb: [{"tenant": 2, "id": key}]}})
+    assert (apart.status_code, "same tenant" in apart.json()["detail"]) == (409, True)
+    assert apart.json()["errors"][0]["loc"] == ["body", "workers", verb, 0]
+    assert client.get("/tasks/1,1/workers").json() == []
+    linked = client.patch("/tasks/1,1", json={"workers": {verb: [{"tenant": 1, "id": key}]}})
+    assert linked.json()["workers"] == client.get("/tasks/1,1/workers").json()
 
 
 def test_a_tree_may_have_a_composite_key(client: TestClient) -> None:

@@ -198,6 +198,30 @@ class TestLinkModel:
         assert seats.get("/rooms").json() == []
         assert len(seats.get("/guests").json()) == 1
 
+    def test_a_link_that_conflicts_with_another_one_is_refused(self, db: Database) -> None:
+        class Bed(SQLModel, table=True):
+            room_id: int = Field(foreign_key="room.id", primary_key=True)
+            guest_id: int = Field(foreign_key="guest.id", primary_key=True, unique=True)
+
+        class Guest(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+
+        class Room(SQLModel, table=True):
+            id: int = Field(primary_key=True)
+            guests: list[Guest] = Relationship(link_model=Bed)
+
+        db.create_all()
+        guests = Resource(Guest, db)
+        rooms = Resource(Room, db, nested={"guests": guests}, include=["guests"])
+        with serving(rooms, guests) as client:
+            assert client.post("/rooms", json={"id": 1, "guests": [{"id": 1}]}).status_code == 201
+            client.post("/guests:batch", json=[{"id": 2}, {"id": 3}])
+            before = everything(client, "/rooms?include=guests")
+            response = client.post("/rooms", json={"id": 2, "guests": {"connect": [2, 1]}})
+            assert refusal(response) == (409, ["body", "guests", "connect", 1, "guest_id"])
+            assert "already a bed with this guest_id" in response.json()["detail"]
+            assert everything(client, "/rooms?include=guests") == before
+
     def test_the_model_of_the_links_validates_them(self, db: Database) -> None:
         class Follow(SQLModel, table=True):
             follower_id: int = Field(foreign_key="person.id", primary_key=True)
@@ -371,7 +395,7 @@ class TestScopes:
         patched(scoped, "/posts/1", {"tags": {"disconnect": [2]}}, User="1")
         assert (self.links(scoped, 1), self.links(scoped, 2)) == ([(1, 1)], [(1, 2)])
         response = scoped.patch("/posts/1", json={"tags": {"connect": [2]}}, headers={"User": "1"})
-        assert refusal(response) == (422, ["body", "tags", "connect", 0])
+        assert refusal(response) == (409, ["body", "tags", "connect", 0])
         assert (self.links(scoped, 1), self.links(scoped, 2)) == ([(1, 1)], [(1, 2)])
 
     def test_a_row_that_is_linked_by_others_is_not_related(self, scoped: TestClient) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Request, Response, params
 
 from colonnade.errors import QueryError, error_entry
 from colonnade.models import RelationShape, singular, with_article
@@ -24,7 +24,7 @@ from colonnade.resources.routes._route_builder import RouteBuilder, with_body, w
 from colonnade.resources.writes._link_operations import LinkOperations
 from colonnade.resources.writes._resource_tables import resource_table
 from colonnade.resources.writes.nested._relation_create import RelationCreate
-from colonnade.writes import LinkTable, NestedRelation, Views
+from colonnade.writes import LinkTable, NestedRelation, Views, WritableTable
 
 
 class RelationRoutes:
@@ -139,13 +139,19 @@ class RelationRoutes:
                 404, 409, 413, success=201, headers=("Location", "ETag"), description="The row"
             ),
             parameters=lambda: [self.builder.key_parameter()],
-            scopes=options.nested_scopes,
+            scopes=[*options.nested_scopes, *self._write_scopes(target)],
             dependencies=[
                 *target.guards.get("create", ()),
                 *hook_dependencies(target.hooks.of_kinds(("create",))),
             ],
             status=201,
         )
+
+    def _write_scopes(self, target: WritableTable) -> list[params.Depends]:
+        """The write scope of this table, if a body in a relation may write its rows: a tree."""
+        written = set(target.all_written())
+        tables = [table for table in self.table_context.written_tables if table in written]
+        return _scoping.write_dependencies(self.table_context.db, tables, optional=True)
 
     def _add_links(self, name: str, operations: LinkOperations) -> None:
         table_context, key, link = self.table_context, self.builder.key, operations.table

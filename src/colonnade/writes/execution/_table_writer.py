@@ -25,6 +25,7 @@ from colonnade.writes._table_context import TableContext
 from colonnade.writes.execution._bulk_upserts import BulkUpserts
 from colonnade.writes.execution._row_writes import RowWrites
 from colonnade.writes.execution._upsert_writes import UpsertWrites
+from colonnade.writes.rules._foreign_keys import Reference
 from colonnade.writes.rules._rules import outside_scope
 from colonnade.writes.statements._bulk_statements import BulkStatements
 from colonnade.writes.statements._key_clauses import has_key
@@ -165,10 +166,26 @@ class TableWriter:
         if changes[0].kind == "update" and self.rows.has_row_validator:
             prepared = self._validated(connection, changes)
             locked = True
-        bulk = self._statement(prepared, locked=locked) if len(changes) > 1 else None
+        bulk = None
+        if len(changes) > 1 and not self._have_several_parents(prepared):
+            bulk = self._statement(prepared, locked=locked)
         if bulk is not None:
             return self._write_bulk(connection, prepared, bulk)
         return [self.rows(connection, change, checks_scope=False) for change in changes]
+
+    def _have_several_parents(self, changes: Sequence[Change]) -> bool:
+        """Whether updates move rows of a tree below several parents.
+
+        They are checked in their order: a move may be a cycle until another one ends it.
+        """
+        if changes[0].kind != "update":
+            return False
+        parents: dict[Reference, set[Key]] = {}
+        for change in changes:
+            for reference in self.rows.trees.new_parents(change.values):
+                parent = tuple(change.values.get(name) for name in reference.names)
+                parents.setdefault(reference, set()).add(parent)
+        return any(len(several) > 1 for several in parents.values())
 
     def _may_be_unwritable(self, changes: Sequence[Change], locked: bool) -> bool:
         """Whether an update must tell rows that may only be read from missing ones."""

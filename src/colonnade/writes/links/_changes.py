@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from colonnade.errors import QueryError, error_entry
 from colonnade.query import Scopes
+from colonnade.rows import BodyReader
 from colonnade.writes._changes import Key, Values
 from colonnade.writes._errors import RejectedError
 from colonnade.writes._keys import OUT_OF_RANGE
@@ -55,7 +56,7 @@ def link_change(
         if body.strip() not in (b"", b"{}"):
             raise _invalid(("body",), "This link has no fields: leave the body empty")
         return LinkChange(source, target, scopes, {}, frozenset())
-    payload = _json_object(body or b"{}")
+    payload = _json_object(inputs, body or b"{}")
     in_path = link.key_fields & payload.keys()
     if in_path:
         message = "{} is in the path: leave it out of the body"
@@ -122,10 +123,10 @@ def _refuse_out_of_range(link: LinkTable, error: QueryError, key_values: Values)
             raise link.target_not_found()
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def _json_object(inputs: BodyReader, body: bytes) -> dict[str, Any]:
     try:
-        payload = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
+        payload = inputs.parse_json(body)
+    except (ValueError, RecursionError) as error:
         raise _invalid(("body",), f"The body is not valid JSON: {error}") from None
     if not isinstance(payload, dict):
         raise _invalid(("body",), "The body must be a JSON object")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, literal_column, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, literal_column, select
 
 from colonnade.database import Bound, Plan
 from colonnade.models import Shape
@@ -54,6 +54,15 @@ class LinkStatements:
         return select(
             self._link.source_side.exists_clause(scopes).label("source"),
             self._link.target_side.exists_clause(scopes).label("target"),
+        )
+
+    def writable(self, scopes: Scopes) -> ColumnElement[bool]:
+        """Build the condition that selects the link if the request may write it."""
+        return and_(
+            self._link.clause(),
+            self._link.source_side.exists_clause(scopes),
+            self._link.target_side.exists_clause(scopes),
+            *scopes.write_clauses(self._table, self._table),
         )
 
     def stored(self, scopes: Scopes) -> Select[Any]:
@@ -158,15 +167,5 @@ class LinkStatements:
         }
 
     def _unlink_plan(self, scopes: Scopes) -> Plan:
-        link = self._link
-        statement: Any = (
-            delete(self._table)
-            .where(
-                link.clause(),
-                link.source_side.exists_clause(scopes),
-                link.target_side.exists_clause(scopes),
-                *scopes.write_clauses(self._table, self._table),
-            )
-            .returning(literal_column("1"))
-        )
-        return Plan(statement)
+        statement: Any = delete(self._table).where(self.writable(scopes))
+        return Plan(statement.returning(literal_column("1")))

@@ -140,3 +140,13 @@ class LinkTable:
     def target_not_found(self) -> RejectedError:
         """Build the 404 for a key that no related row in scope has."""
         return RejectedError(404, f"{self.target_name} not found.", kind="not_found")
+
+
+def unwritable_link() -> RejectedError:
+    """Build the 403 of a link that the request may read, but not write."""
+    return RejectedError(403, "You may read this link, but not change it.", kind="scope")
+
+
+def hidden_link() -> RejectedError:
+    """Build the 409 of a link that exists outside the scope."""
+    return RejectedError(409, "The link exists but is outside your scope.", kind="scope")

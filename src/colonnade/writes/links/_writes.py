@@ -9,7 +9,7 @@ from colonnade.writes._database_errors import missing_row
 from colonnade.writes._errors import RejectedError
 from colonnade.writes.links._changes import LinkChange
 from colonnade.writes.links._statements import LinkStatements
-from colonnade.writes.links._tables import LinkTable
+from colonnade.writes.links._tables import LinkTable, hidden_link, unwritable_link
 from colonnade.writes.rules._rules import check_scope, stored_row
 
 
@@ -53,7 +53,7 @@ class LinkWrites:
         if self._statements.unlink(change)(connection) is None:
             self._require_both(connection, change)
             if self._may_only_be_read(connection, change):
-                raise _not_writable()
+                raise unwritable_link()
 
     def _validates(self, change: LinkChange) -> bool:
         """Whether the validators of the model must see the whole link."""
@@ -68,8 +68,10 @@ class LinkWrites:
         link = self._link_table
         if link.shape is None or link.row_validator is None:
             return change
-        keys = link.parameters(change.source, change.target)
-        stored = stored_row(connection, link.shape, link.clause(), link.table, keys)
+        # What its validators say of a link outside the scope would reveal it.
+        writable = self._statements.writable(change.scopes)
+        parameters = self._statements.parameters(change)
+        stored = stored_row(connection, link.shape, writable, link.table, parameters)
         if stored is None:
             return change
         updates = {name: change.values[name] for name in change.updated if name in change.values}
@@ -96,8 +98,8 @@ class LinkWrites:
             if not connection.execute(is_reachable, parameters).scalar_one():
                 return missing_row(reference.body_names, None)
         if self._may_only_be_read(connection, change):
-            return _not_writable()
-        return RejectedError(409, "The link exists but is outside your scope.", kind="scope")
+            return unwritable_link()
+        return hidden_link()
 
     def _may_only_be_read(self, connection: Connection, change: LinkChange) -> bool:
         """Whether a link that a write did not find exists inside its scope."""
@@ -119,7 +121,3 @@ class LinkWrites:
             raise self._link_table.table_context.not_found()
         if not existing.target:
             raise self._link_table.target_not_found()
-
-
-def _not_writable() -> RejectedError:
-    return RejectedError(403, "You may read this link, but not change it.", kind="scope")

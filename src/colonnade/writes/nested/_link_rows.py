@@ -64,23 +64,24 @@ class LinkedRows(RelatedRowsBase):
         return self.links.linked(needing)
 
     def _unlink(self, linked: dict[Key, list[Key]]) -> None:
-        pairs: list[Pair] = []
+        pairs: dict[Pair, Loc] = {}
         for row, changes in self.changes:
             key = row.key
-            pairs += [(key, reference.key) for reference in changes.disconnect]
+            pairs |= {(key, reference.key): reference.loc for reference in changes.disconnect}
             if changes.set is not None:
                 kept = {reference.key for reference in changes.set}
-                pairs += [(key, other) for other in linked.get(key, []) if other not in kept]
+                others = [other for other in linked.get(key, []) if other not in kept]
+                pairs |= {(key, other): (*changes.loc, "set") for other in others}
         self.links.delete(pairs)
 
     def _delete(self, linked: dict[Key, list[Key]]) -> None:
         deleted: list[tuple[Key, Loc]] = []
-        pairs: list[Pair] = []
+        pairs: dict[Pair, Loc] = {}
         for row, changes in self.changes:
             for reference in changes.delete:
                 self._require_link(row, reference.key, reference.loc, linked)
                 deleted.append((reference.key, reference.loc))
-                pairs.append((row.key, reference.key))
+                pairs[row.key, reference.key] = reference.loc
         self.links.delete(pairs)
         self.writer.delete(self.target, deleted, self.scopes)
 
@@ -99,7 +100,7 @@ class LinkedRows(RelatedRowsBase):
                 shown.append((changes, reference.key, reference.loc))
                 if reference.key not in present:
                     new_links.append(NewLink(row.key, reference.key, reference.loc))
-        self.links.insert(new_links)
+        self.links.insert(new_links, one_by_one=self.writer.one_by_one)
         self.show_stored(shown)
 
     def _update(self, linked: dict[Key, list[Key]], stored: set[Key]) -> None:
@@ -134,5 +135,6 @@ class LinkedRows(RelatedRowsBase):
             [
                 NewLink(owner.key, row.key, row.loc)
                 for owner, row in zip(owners, created, strict=True)
-            ]
+            ],
+            one_by_one=self.writer.one_by_one,
         )

@@ -19,6 +19,7 @@ class RowWriter(Protocol):
     """What writes the related rows: see ``NestedWriter``."""
 
     connection: Connection
+    one_by_one: bool
 
     def write(self, rows: list[NestedRow]) -> None: ...
 

@@ -40,7 +40,7 @@ class NestedWriter:
         self.connection = connection
         self._hooks = hooks
         self._refusals = () if hooks is None else hooks.refusals
-        self._one_by_one = one_by_one
+        self.one_by_one = one_by_one
         self._written: dict[WritableTable, list[NestedRow]] = {}
         self._shown: dict[WritableTable, list[NestedRow]] = {}
         self._updated: dict[tuple[Any, Key], Loc] = {}
@@ -114,7 +114,7 @@ class NestedWriter:
             for row in rows:
                 with self._located(row):
                     row.written = self._hooks.write_row(row)
-        elif self._one_by_one:
+        elif self.one_by_one:
             for row in rows:
                 with self._located(row):
                     self._complete(row)
@@ -181,7 +181,7 @@ class NestedWriter:
                 return located(locs[key], table.shape, deleting=True, refusals=self._refusals)
 
             self._hooks.delete(table, changes, at)
-        elif self._one_by_one:
+        elif self.one_by_one:
             for change, (_, loc) in zip(changes, keys, strict=True):
                 with located(loc, table.shape, deleting=True):
                     table.writer.delete(self.connection, ChangeSet("delete", [change], scopes))
@@ -209,7 +209,7 @@ class NestedWriter:
         scope = scopes.written(table.shape.table)
         # The statements themselves keep the values of a scope; hooks may not.
         if scope is not None and (scope.condition is not None or self._hooks is not None):
-            if self._one_by_one:
+            if self.one_by_one:
                 for row in rows:
                     with self._located(row):
                         writer.check_scope(self.connection, [row.key], scopes)

@@ -30,6 +30,7 @@ from colonnade.writes import (
     NestedRow,
     RelationChanges,
     StoredRows,
+    WritableTable,
     complete,
     render_row,
 )
@@ -91,11 +92,15 @@ class RelationCreate:
         return "create" in self.target.hooks.kinds
 
     def _require_operation(self) -> None:
-        """Refuse to create rows that only a user endpoint of their Resource may create."""
+        """Refuse to create or link rows that only a user endpoint of a Resource may."""
         if "create" not in self.target.operations:
-            name = self.target.table_context.name
-            message = f"The Resource of {name} does not allow create"
-            raise QueryError([error_entry("operation", ("body",), message)])
+            raise self._not_allowed(self.target, "create")
+        if self.relation.side == "links" and self.relation.name in self.source.replaced_links:
+            raise self._not_allowed(self.source, "link")
+
+    def _not_allowed(self, table: WritableTable, operation: str) -> QueryError:
+        message = f"The Resource of {table.table_context.name} does not allow {operation}"
+        return QueryError([error_entry("operation", ("body",), message)])
 
     def _key_values(self, key: Key) -> dict[str, Any] | None:
         """The foreign key that refers to the row; None if that takes more than its key."""
