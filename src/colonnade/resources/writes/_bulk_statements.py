@@ -342,7 +342,7 @@ class BulkStatements:
         chosen = select(*(input_rows.c[name] for name in types)).order_by(input_rows.c.position)
         if reachable:
             # All rows or none, since the statement may run outside a transaction.
-            refused = select(literal_column("1")).select_from(checked_rows)
+            refused: Any = select(literal_column("1")).select_from(checked_rows)
             chosen = chosen.where(~exists(refused.where(not_(and_(*reachable)))))
         returned = self._statements.returning_columns(ReturnedRow(table), scopes)
         return Plan(insert(table).from_select(columns, chosen).returning(*returned))
