@@ -128,13 +128,13 @@ class BulkStatements:
         keys = [key for key, _ in changes]
         if any(self.sets_parent(row, checked) for row in rows) or not all(rows):
             return None
-        scope = scopes.written(self._table_context.shape.table)
-        for row in rows:
-            refuse_values_outside_scope(row, scope)
         if self._table_context.backend == "sqlite":
             if scopes:
                 return None
             return StatementBatch([self._update_one(key, row, scopes) for key, row in changes])
+        scope = scopes.written(self._table_context.shape.table)
+        for row in rows:
+            refuse_values_outside_scope(row, scope)
         names = common_names(rows)
         references = self.references(rows, scopes, checked, creating=False)
         if (
