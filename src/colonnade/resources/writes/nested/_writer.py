@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from fastapi import HTTPException
 from sqlalchemy import Connection
 
 from colonnade.errors import QueryError, error_entry
@@ -227,8 +228,14 @@ class NestedWriter:
         stored_rows = table.writer.current(self.connection, keys, rows[0].change.scopes)
         for row, stored in zip(rows, stored_rows, strict=True):
             if stored is None:
-                raise relocated(outside_scope(table.shape), row.loc)
+                raise relocated(self._gone(table, row.key), row.loc)
             row.written = stored
+
+    def _gone(self, table: WritableTable, key: Key) -> HTTPException:
+        """Build the error of a stored row that the body itself deletes, or moves out of scope."""
+        if self.stored(table, NO_SCOPES).by_key([key], []):
+            return outside_scope(table.shape)
+        return table.table_context.not_found()
 
 
 def _changes_of(
