@@ -62,6 +62,11 @@ class TestOneToMany:
         patched(nested, "/projects/1", {"tasks": {"set": []}})
         assert nested.get("/tasks?project_id=1").json() == []
 
+    def test_set_keeps_the_rows_that_connect_names(self, nested: TestClient) -> None:
+        tasks = {"set": [2], "connect": [1]}
+        project = patched(nested, "/projects/1", {"tasks": tasks})
+        assert ids(project["tasks"]) == ids(nested.get("/tasks?project_id=1").json()) == [1, 2]
+
     def test_a_row_that_the_body_deletes_by_cascade_is_not_found(self, nested: TestClient) -> None:
         patched(nested, "/projects/1", {"tasks": {"connect": [3]}})  # task 3 is below task 1
         before = everything(nested, *PATHS)

@@ -17,10 +17,10 @@ class LinkedRows(RelatedRowsBase):
         self.links = LinkStatements(self.writer.connection, link, scopes)
         stored = self._require_targets()
         linked = self._linked()
-        self._unlink(linked)
+        unlinked = self._unlink(linked)
         self._delete(linked)
         self._link(linked)
-        self._update(linked, stored)
+        self._update(linked, unlinked, stored)
         self._create(stored)
 
     def _require_targets(self) -> set[Key]:
@@ -63,15 +63,16 @@ class LinkedRows(RelatedRowsBase):
         ]
         return self.links.linked(needing)
 
-    def _unlink(self, linked: dict[Key, list[Key]]) -> None:
+    def _unlink(self, linked: dict[Key, list[Key]]) -> list[Pair]:
         pairs: list[Pair] = []
         for row, changes in self.changes:
             key = row.key
             pairs += [(key, reference.key) for reference in changes.disconnect]
             if changes.set is not None:
-                kept = {reference.key for reference in changes.set}
+                kept = {reference.key for reference in (*changes.set, *changes.connect)}
                 pairs += [(key, other) for other in linked.get(key, []) if other not in kept]
         self.links.delete(pairs)
+        return pairs
 
     def _delete(self, linked: dict[Key, list[Key]]) -> None:
         deleted: list[tuple[Key, Loc]] = []
@@ -102,13 +103,15 @@ class LinkedRows(RelatedRowsBase):
         self.links.insert(new_links)
         self.show_stored(shown)
 
-    def _update(self, linked: dict[Key, list[Key]], stored: set[Key]) -> None:
+    def _update(self, linked: dict[Key, list[Key]], unlinked: list[Pair], stored: set[Key]) -> None:
         updates = []
         for row, changes in self.changes:
             rows = list(changes.update)
             rows += [u.update for u in changes.upsert if u.update and u.update.change.key in stored]
             for updated in rows:
                 self._require_link(row, updated.change.key, updated.loc, linked)
+                if (row.key, updated.change.key) in unlinked:  # by ``set``
+                    raise self.not_found(updated.loc, related=True)
                 updated.is_locked = True
             self.show(changes, rows)
             updates += rows
