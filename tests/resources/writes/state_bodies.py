@@ -1,9 +1,8 @@
 """Random bodies for the state machine: mostly valid, but each kind of refusal is met as well."""
 
 from collections.abc import Callable, Iterable, Sequence
+from random import Random
 from typing import Any
-
-from hypothesis import strategies as st
 
 from tests.resources.writes.state_model import Row, Store, key_of
 from tests.resources.writes.state_nested import LINKING, RELATIONS, Relation
@@ -27,18 +26,18 @@ class Bodies:
     """Draws the parts of one request.
 
     Args:
-        draw: Draws from a strategy.
+        random: Makes the choices.
         store: The rows, which most requests take into account.
     """
 
-    def __init__(self, draw: Callable[[Any], Any], store: Store) -> None:
-        self.draw = draw
+    def __init__(self, random: Random, store: Store) -> None:
+        self.random = random
         self.store = store
         self._used: set[Any] = set()
         store.tenant = self.choice("aaaaab")
 
     def choice(self, values: Iterable[Any]) -> Any:
-        return self.draw(st.sampled_from(list(values)))
+        return self.random.choice(list(values))
 
     def some(self, values: list[str], count: int) -> list[str]:
         """Some different values."""
@@ -49,10 +48,10 @@ class Bodies:
 
     def rarely(self) -> bool:
         """Whether to do something that is probably refused."""
-        return bool(self.draw(st.integers(0, 17)) == 7)
+        return self.random.random() < 1 / 18
 
     def often(self) -> bool:
-        return bool(self.draw(st.booleans()))
+        return self.random.random() < 1 / 2
 
     def table(self) -> str:
         return str(self.choice(("task", "task", "project")))
