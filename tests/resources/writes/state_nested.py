@@ -177,13 +177,13 @@ class Writer:
 
     def _write_row(self, node: Node) -> None:
         if node.kind == "create":
-            node.row = self.store.insert(node.table, node.values)
+            node.row = dict(self.store.insert(node.table, node.values))
             node.key = key_of(node.table, node.row)
             return
         self.store.refuse_tenant(node.values)
         row = self.store.require(node.table, node.key)
         require_version(row, node.version)
-        node.row = self.store.update(node.table, row, node.values)
+        node.row = dict(self.store.update(node.table, row, node.values))
 
 
 class Related:
@@ -379,6 +379,6 @@ def update(store: Store, table: str, key: str, body: Row, if_match: Any) -> Answ
 
 
 def shown(store: Store, node: Node) -> Any:
-    """Return a written row with its related rows that the body names."""
+    """Return a row as it was written, with its related rows that the body names."""
     relations = node.shown.items()
     return {**node.row, **{name: [shown(store, row) for row in rows] for name, rows in relations}}
