@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import INET
 
 from colonnade import (
     AsyncSession,
+    CheckConstraint,
     Database,
     Field,
     Resource,
@@ -336,3 +337,46 @@ def test_a_batch_may_delete_hundreds_of_rows(db: Database) -> None:
         query = "&".join(f"key={row['id']}" for row in created)
         assert client.delete(f"/rows:batch?{query}").json() == {"ok": True}
         assert client.get("/rows").json() == []
+
+
+@pytest.mark.parametrize(
+    ("method", "refused"),
+    [
+        ("POST", ["foreign_key", "unique"]),
+        ("POST", ["unique", "foreign_key"]),
+        ("POST", ["invalid", "unique"]),
+        ("PATCH", ["not_found", "invalid"]),
+        ("PATCH", ["invalid", "not_found"]),
+        ("PATCH", ["foreign_key", "not_found"]),
+    ],
+)
+def test_the_error_of_a_batch_is_that_of_its_first_refused_row(
+    db: Database, method: str, refused: list[str]
+) -> None:
+    class Shelf(SQLModel, table=True):
+        id: str = Field(primary_key=True)
+
+    class Book(SQLModel, table=True):
+        __table_args__ = (CheckConstraint("pages <> 13", name="ck_book_pages"),)
+        id: str = Field(primary_key=True)
+        pages: int = 0
+        shelf_id: str | None = Field(default=None, foreign_key="shelf.id")
+
+    db.create_all()
+    new = {
+        "foreign_key": {"id": "x", "shelf_id": "none", "pages": 0},
+        "unique": {"id": "a", "shelf_id": None, "pages": 0},
+        "invalid": {"id": "y", "shelf_id": None, "pages": 13},
+    }
+    changes = {
+        "foreign_key": {"id": "a", "shelf_id": "none"},
+        "not_found": {"id": "none", "shelf_id": None},
+        "invalid": {"id": "b", "pages": 13},
+    }
+    with serving(Resource(Book, db)) as client:
+        assert client.post("/books:batch", json=[{"id": "a"}, {"id": "b"}]).status_code == 201
+        rows = [(new if method == "POST" else changes)[kind] for kind in refused]
+        response = client.request(method, "/books:batch", json=rows)
+        assert response.json()["type"] == f"urn:colonnade:{refused[0]}", response.text
+        stored = client.get("/books").json()
+        assert stored == [{"id": key, "pages": 0, "shelf_id": None} for key in "ab"]

@@ -181,6 +181,18 @@ class TestWriting:
         assert scoped.request("DELETE", "/tasks:batch?key=1&key=2").status_code == 404
         assert scoped.ids("/tasks?title=Mine") == [1]
 
+    def test_a_batch_with_a_reference_out_of_scope_creates_no_row(self, scoped: ScopedApp) -> None:
+        batch = [{"title": "x"}, {"title": "y", "project_id": 1}, {"title": "z", "project_id": 2}]
+        assert scoped.request("POST", "/tasks:batch", batch).status_code == 409
+        assert scoped.ids("/tasks") == [1, 3, 5, 6]
+
+    def test_a_batch_names_a_missing_row_before_a_later_row_that_leaves_the_scope(
+        self, scoped: ScopedApp
+    ) -> None:
+        changes = [{"id": 2, "title": "x"}, {"id": 1, "owner_id": 2}]
+        assert scoped.request("PATCH", "/tasks:batch", changes).status_code == 404
+        assert scoped.request("PATCH", "/tasks:batch", changes[::-1]).status_code == 422
+
     def test_links_are_scoped(self, scoped: ScopedApp) -> None:
         assert scoped.request("PUT", "/tasks/3/labels/1").status_code == 200
         assert scoped.request("PUT", "/tasks/3/labels/2").status_code == 404

@@ -55,6 +55,28 @@ class TestPlainLinks:
         assert response.status_code == 201, response.text
         assert [self.labels(linked, row["id"]) for row in response.json()] == [[3], [3]]
 
+    @pytest.mark.parametrize(
+        ("verbs", "status", "loc"),
+        [
+            ({"disconnect": [1], "update": [{"id": 1, "name": "x"}]}, 422, ["update", 0]),
+            ({"connect": [3], "update": [{"id": 3, "name": "x"}]}, 422, ["update", 0]),
+            ({"connect": [1], "delete": [1]}, 422, ["delete", 0]),
+            ({"set": [1], "update": [{"id": 2, "name": "x"}]}, 404, ["update", 0]),
+        ],
+    )
+    def test_a_linked_row_is_named_once(
+        self, linked: TestClient, verbs: dict[str, Any], status: int, loc: list[str | int]
+    ) -> None:
+        before = everything(linked, "/tasks?include=labels", "/labels")
+        response = linked.patch("/tasks/1", json={"labels": verbs})
+        assert refusal(response) == (status, ["body", "labels", *loc])
+        assert everything(linked, "/tasks?include=labels", "/labels") == before
+
+    def test_set_keeps_the_rows_that_connect_names(self, linked: TestClient) -> None:
+        task = patched(linked, "/tasks/1", {"labels": {"set": [3], "connect": [1]}})
+        assert sorted(label["id"] for label in task["labels"]) == [1, 3]
+        assert self.labels(linked) == [1, 3]
+
     def test_connect_of_a_linked_row_changes_nothing(self, linked: TestClient) -> None:
         task = patched(linked, "/tasks/1", {"labels": {"connect": [1, 3]}})
         assert [label["id"] for label in task["labels"]] == [1, 3]

@@ -62,6 +62,18 @@ class TestOneToMany:
         patched(nested, "/projects/1", {"tasks": {"set": []}})
         assert nested.get("/tasks?project_id=1").json() == []
 
+    def test_set_keeps_the_rows_that_connect_names(self, nested: TestClient) -> None:
+        tasks = {"set": [2], "connect": [1]}
+        project = patched(nested, "/projects/1", {"tasks": tasks})
+        assert ids(project["tasks"]) == ids(nested.get("/tasks?project_id=1").json()) == [1, 2]
+
+    def test_a_row_that_the_body_deletes_by_cascade_is_not_found(self, nested: TestClient) -> None:
+        patched(nested, "/projects/1", {"tasks": {"connect": [3]}})  # task 3 is below task 1
+        before = everything(nested, *PATHS)
+        response = nested.patch("/projects/1", json={"tasks": {"delete": [1], "set": [3]}})
+        assert refusal(response) == (404, ["body", "tasks", "set", 0])
+        assert everything(nested, *PATHS) == before
+
     def test_update_changes_only_named_fields(self, nested: TestClient) -> None:
         update = [{"id": 5, "title": "Five", "progress": 50}, {"id": 3, "description": "Three"}]
         task = patched(nested, "/tasks/1", {"subtasks": {"update": update}})

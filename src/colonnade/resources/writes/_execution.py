@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request, Response
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import StatementBatch
+from colonnade.errors import QueryError
 from colonnade.models import Idempotency
 from colonnade.resources._hook_parameters import provided_of
 from colonnade.resources.responses._bodies import json_body
@@ -40,6 +41,8 @@ from colonnade.writes import (
     Values,
     missing_reference,
 )
+
+T = TypeVar("T")
 
 WriteWithHooks = Callable[[AsyncSession, RunStatements], Awaitable[list[Any]]]
 Respond = Callable[[Sequence[Any]], Response]
@@ -89,21 +92,26 @@ class WriteExecution:
             provided = provided_of(request)
             with_hooks = partial(self._write_with_hooks, changes, provided, committed)
 
-        def execute() -> Awaitable[Any]:
+        def execute(*, one_by_one: bool = False) -> Awaitable[Any]:
             if idempotent_request is None:
-                return self._write(context, changes, with_hooks)
+                return self._write(context, changes, with_hooks, one_by_one=one_by_one)
+            write = self.writer.write_one_by_one if one_by_one else self.writer
             return idempotent_request.run(
                 context,
-                lambda connection: self.writer(connection, changes.copy()),
+                lambda connection: write(connection, changes.copy()),
                 with_hooks,
                 respond,
             )
 
-        work = (
-            retry_upserts(self.table_context, changes, execute, hooked=with_hooks is not None)
-            if is_upsert
-            else execute()
-        )
+        if is_upsert:
+            hooked = with_hooks is not None
+            work: Awaitable[Any] = retry_upserts(
+                self.table_context, changes, execute, hooked=hooked
+            )
+        elif with_hooks is None and self._may_refuse_a_later_row(changes):
+            work = _refuse_first_row(execute(), partial(execute, one_by_one=True))
+        else:
+            work = execute()
         try:
             written: Any = await work
             response: Response = written if idempotent_request else respond(written)
@@ -116,8 +124,18 @@ class WriteExecution:
             await self.hooks.run_committed(kind, arguments, provided)
         return response
 
+    def _may_refuse_a_later_row(self, changes: ChangeSet) -> bool:
+        """Whether rows are written together, so that the error may not be that of the first."""
+        is_together = len(changes.changes) > 1 and self.writer.bulk_statements.is_available
+        return is_together and changes.kind != "delete"
+
     async def _write(
-        self, context: RequestContext, changes: ChangeSet, with_hooks: WriteWithHooks | None
+        self,
+        context: RequestContext,
+        changes: ChangeSet,
+        with_hooks: WriteWithHooks | None,
+        *,
+        one_by_one: bool,
     ) -> Sequence[Any]:
         """Execute changes in the cheapest way that has all checks, and return the rows."""
         table_context, writer = self.table_context, self.writer
@@ -126,6 +144,12 @@ class WriteExecution:
             return await table_context.run_hooked(context, with_hooks, deleting=deleting)
         if changes.is_upsert:
             return await run_upserts(context, table_context, writer, changes)
+        if one_by_one:
+            return await table_context.run(
+                context,
+                lambda connection: writer.write_one_by_one(connection, changes.copy()),
+                begin=True,
+            )
         is_single = len(changes.changes) == 1
         if is_single and writer.rows.is_single_statement(changes.changes[0]):
             return [await self._run_statement(context, changes.changes[0])]
@@ -224,3 +248,22 @@ class WriteExecution:
         else:
             chosen = partial(rows_of_keys, table_context, keys, scopes)
         await name_unreadable(context, error, table_context, table_context.view, scopes, chosen)
+
+
+async def _refuse_first_row(work: Awaitable[T], one_by_one: Callable[[], Awaitable[T]]) -> T:
+    """Await ``work``; if it is refused, repeat it row by row, so that the error is that of a row.
+
+    Args:
+        work: Writes rows together.
+        one_by_one: Writes them in their order, in a new transaction.
+
+    Raises:
+        Problem: 404, 409 or 422, the first row that is refused.
+        QueryError: The same, of a row that is not valid.
+    """
+    try:
+        return await work
+    except (RejectedError, QueryError) as error:
+        if getattr(error, "status_code", 422) >= 500:
+            raise
+    return await one_by_one()

@@ -71,6 +71,15 @@ class TableWriter:
         self.lock(connection, changes)
         return self.write(connection, changes.changes)
 
+    def write_one_by_one(self, connection: Connection, changes: ChangeSet) -> list[Any]:
+        """Create or update rows in their order, so that the error is that of the first refused one.
+
+        Raises:
+            RejectedError: 404, 409 or 422.
+        """
+        self.lock(connection, changes)
+        return [self.rows(connection, change) for change in changes.changes]
+
     def write(
         self,
         connection: Connection,

@@ -195,7 +195,8 @@ class ChildRows(RelatedRowsBase):
             changes = parent.changes
             leaving = [(self._key(parent, r.key), r.loc) for r in changes.disconnect]
             if changes.set is not None:
-                kept = {self._key(parent, reference.key) for reference in changes.set}
+                named = [*changes.set, *changes.connect]
+                kept = {self._key(parent, reference.key) for reference in named}
                 removed = [key for key in parent.current if key not in kept]
                 if removed and not self.relation.is_nullable:
                     raise self._orphans(len(removed), (*changes.loc, "set"))

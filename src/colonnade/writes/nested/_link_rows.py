@@ -1,5 +1,7 @@
 """Relations through a link table: a task's labels."""
 
+from collections.abc import Collection
+
 from colonnade.writes._changes import Key
 from colonnade.writes.nested._link_statements import BulkLinkStatements, NewLink, Pair
 from colonnade.writes.nested._related_rows import RelatedRowsBase
@@ -17,10 +19,10 @@ class LinkedRows(RelatedRowsBase):
         self.links = BulkLinkStatements(self.writer.connection, link, scopes)
         stored = self._require_targets()
         linked = self._linked()
-        self._unlink(linked)
+        unlinked = self._unlink(linked)
         self._delete(linked)
         self._link(linked)
-        self._update(linked, stored)
+        self._update(linked, unlinked, stored)
         self._create(stored)
 
     def _require_targets(self) -> set[Key]:
@@ -63,16 +65,18 @@ class LinkedRows(RelatedRowsBase):
         ]
         return self.links.linked(needing)
 
-    def _unlink(self, linked: dict[Key, list[Key]]) -> None:
+    def _unlink(self, linked: dict[Key, list[Key]]) -> dict[Pair, Loc]:
+        """Unlink rows, and return them with the locations in the body that unlink them."""
         pairs: dict[Pair, Loc] = {}
         for row, changes in self.changes:
             key = row.key
             pairs |= {(key, reference.key): reference.loc for reference in changes.disconnect}
             if changes.set is not None:
-                kept = {reference.key for reference in changes.set}
+                kept = {reference.key for reference in (*changes.set, *changes.connect)}
                 others = [other for other in linked.get(key, []) if other not in kept]
                 pairs |= {(key, other): (*changes.loc, "set") for other in others}
         self.links.delete(pairs)
+        return pairs
 
     def _delete(self, linked: dict[Key, list[Key]]) -> None:
         deleted: list[tuple[Key, Loc]] = []
@@ -103,13 +107,17 @@ class LinkedRows(RelatedRowsBase):
         self.links.insert(new_links, one_by_one=self.writer.one_by_one)
         self.show_stored(shown)
 
-    def _update(self, linked: dict[Key, list[Key]], stored: set[Key]) -> None:
+    def _update(
+        self, linked: dict[Key, list[Key]], unlinked: Collection[Pair], stored: set[Key]
+    ) -> None:
         updates = []
         for row, changes in self.changes:
             rows = list(changes.update)
             rows += [u.update for u in changes.upsert if u.update and u.update.change.key in stored]
             for updated in rows:
                 self._require_link(row, updated.change.key, updated.loc, linked)
+                if (row.key, updated.change.key) in unlinked:  # by ``set``
+                    raise self.not_found(updated.loc, related=True)
                 updated.is_locked = True
             self.show(changes, rows)
             updates += rows

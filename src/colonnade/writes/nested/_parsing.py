@@ -375,7 +375,7 @@ class NestedBody:
             keys = [self._key(relation, item, (*loc, index)) for index, item in items]
             references = [key for key in keys if key is not None]
             for reference in references:
-                self._name(self._identity(changes, row, verb, reference.key), reference.loc)
+                self._name_related(changes, row, verb, reference)
             setattr(changes, verb, references)
 
     def _read_one(
@@ -425,7 +425,7 @@ class NestedBody:
             key = self._pop_key(relation, rest, loc)
             if key is None:
                 continue
-            self._name(self._identity(changes, row, "update", key), loc)
+            self._name_related(changes, row, "update", KeyReference(key, loc))
             keys.append((key, self._pop_version(relation, rest, loc)))
             prepared.append((rest, loc))
         rows = self._rows(relation.target, "update", prepared, relation.omitted, depth)
@@ -520,6 +520,14 @@ class NestedBody:
         if is_whole and (relation.side != "links" or verb in {"update", "delete", "upsert"}):
             return (relation.target.shape.table, key)
         return (relation, id(row), key)
+
+    def _name_related(
+        self, changes: RelationChanges, row: NestedRow, verb: Verb, reference: KeyReference
+    ) -> None:
+        """Refuse a row that the body names twice, or its link and the row itself."""
+        self._name(self._identity(changes, row, verb, reference.key), reference.loc)
+        if changes.relation.side == "links":
+            self._name((changes.relation, id(row), reference.key), reference.loc)
 
     def _name(self, identity: Any, loc: Loc) -> None:
         """Refuse a row that the body names twice."""

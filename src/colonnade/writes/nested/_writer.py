@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from colonnade.errors import QueryError, error_entry
 from colonnade.query import NO_SCOPES, Scopes
 from colonnade.writes._changes import Change, ChangeSet, Key, Values
-from colonnade.writes._errors import path_text
+from colonnade.writes._errors import RejectedError, path_text
 from colonnade.writes.execution._hooked_writes import complete
 from colonnade.writes.execution._row_writes import WrittenRow
 from colonnade.writes.nested._children import ChildRows
@@ -229,8 +229,14 @@ class NestedWriter:
         stored_rows = table.writer.current(self.connection, keys, rows[0].change.scopes)
         for row, stored in zip(rows, stored_rows, strict=True):
             if stored is None:
-                raise relocated(outside_scope(table.shape), row.loc)
+                raise relocated(self._gone(table, row.key), row.loc)
             row.written = stored
+
+    def _gone(self, table: WritableTable, key: Key) -> RejectedError:
+        """Build the error of a stored row that the body itself deletes, or moves out of scope."""
+        if self.stored(table, NO_SCOPES).by_key([key], []):
+            return outside_scope(table.shape)
+        return table.table_context.not_found()
 
 
 def _changes_of(

@@ -13,8 +13,11 @@ from sqlalchemy import (
     TypeDecorator,
     and_,
     bindparam,
+    exists,
     func,
     insert,
+    literal_column,
+    not_,
     select,
     types,
     update,
@@ -121,13 +124,13 @@ class BulkStatements:
         keys = [key for key, _ in changes]
         if any(self.sets_parent(row, checked) for row in rows) or not all(rows):
             return None
-        scope = scopes.written(self._table_context.shape.table)
-        for row in rows:
-            refuse_values_outside_scope(row, scope)
         if self._table_context.backend == "sqlite":
             if scopes:
                 return None
             return StatementBatch([self._update_one(key, row, scopes) for key, row in changes])
+        scope = scopes.written(self._table_context.shape.table)
+        for row in rows:
+            refuse_values_outside_scope(row, scope)
         names = common_names(rows)
         references = self.references(rows, scopes, checked, creating=False)
         if (
@@ -327,15 +330,16 @@ class BulkStatements:
     ) -> Plan:
         table = self._table_context.shape.table
         columns = self._columns(names)
-        input_rows = unnested({value_parameter(column): column.type for column in columns})
+        types = {value_parameter(column): column.type for column in columns}
+        input_rows, checked_rows = unnested(types), unnested(types, name="checked_rows")
         reachable = self._statements.foreign_keys.reachable_clauses(
-            references, values, scopes, VALUE_PREFIX, input_rows=input_rows
+            references, values, scopes, VALUE_PREFIX, input_rows=checked_rows
         )
-        chosen = (
-            select(*(input_rows.c[value_parameter(column)] for column in columns))
-            .where(*reachable)
-            .order_by(input_rows.c.position)
-        )
+        chosen = select(*(input_rows.c[name] for name in types)).order_by(input_rows.c.position)
+        if reachable:
+            # All rows or none, since the statement may run outside a transaction.
+            refused: Any = select(literal_column("1")).select_from(checked_rows)
+            chosen = chosen.where(~exists(refused.where(not_(and_(*reachable)))))
         returned = self._statements.returning_columns(ReturnedRow(table), scopes)
         return Plan(insert(table).from_select(columns, chosen).returning(*returned))
 
