@@ -21,7 +21,7 @@ MAX_RATE = 15_000
 MAX_ATTEMPTS = 5
 """The most attempts for a round that other processes disturb."""
 
-GENERATED = frozenset(("id", "created_at", "updated_at"))
+GENERATED = frozenset(("id", "slug", "project_id", "created_at", "updated_at"))
 """Generated fields of written rows, which are not compared."""
 
 COUNTED_REQUESTS = 10
@@ -214,9 +214,18 @@ def normalized(response: Any, workload: Workload) -> Any:
     if workload.method == "GET" or rows is None:
         return rows
     written = rows if isinstance(rows, list) else [rows]
-    return [
-        {name: value for name, value in row.items() if name not in GENERATED} for row in written
-    ]
+    return [_without_generated(row) for row in written]
+
+
+def _without_generated(row: dict[str, Any]) -> dict[str, Any]:
+    """A written row without generated fields, and its related rows without them."""
+    return {
+        name: [_without_generated(related) for related in value]
+        if isinstance(value, list) and name == "tasks"
+        else value
+        for name, value in row.items()
+        if name not in GENERATED
+    }
 
 
 def count_trips(url: str, names: Sequence[str], results_by_workload: Results) -> None:

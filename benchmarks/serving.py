@@ -18,7 +18,7 @@ import psutil
 
 from benchmarks.databases import TASKS
 from benchmarks.imports import NOT_COMPILED
-from benchmarks.workloads import Workload
+from benchmarks.workloads import PERCENT, UNIQUE, Workload
 
 ROOT = Path(__file__).parents[1]
 CONTENDERS = {
@@ -35,6 +35,19 @@ wrk.method = {method!r}
 wrk.body = {body!r}
 wrk.headers["Content-Type"] = "application/json"
 local path, n = {path!r}, {first}
+local body = wrk.body
+if body:find("{{unique}}", 1, true) then
+    local run = os.time() .. "-" .. tostring({{}}):sub(8) .. "-"
+    request = function()
+        n = n + 1
+        return wrk.format(nil, path, nil, (body:gsub("{{unique}}", run .. n)))
+    end
+elseif body:find("{{percent}}", 1, true) then
+    request = function()
+        n = n + 1
+        return wrk.format(nil, path, nil, (body:gsub("{{percent}}", n % 100)))
+    end
+end
 local before, name, after = path:match("^(.*){{(%a+)}}(.*)$")
 if before then
     request = function()
@@ -138,7 +151,7 @@ class Served:
         request = urllib.request.Request(
             f"{self.url}{path}",
             method=method,
-            data=body.encode() or None,
+            data=body.replace(UNIQUE, str(time.time_ns())).replace(PERCENT, "50").encode() or None,
             headers={"Content-Type": "application/json"},
         )
         try:

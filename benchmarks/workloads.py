@@ -4,9 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from benchmarks.databases import TASKS
+from benchmarks.databases import PROJECTS, TASKS
 
 BATCH = json.dumps([{"title": f"New {n}", "priority": "high"} for n in range(1000)])
+UNIQUE = "{unique}"
+"""A placeholder in a body for a text that no other request has."""
+PERCENT = "{percent}"
+"""A placeholder in a body for a number that differs from that of the last request."""
 BIG = 1_000_000
 """The number of rows of the large table."""
 
@@ -94,6 +98,27 @@ BATCHED = Workload(
     method="POST", body=BATCH,
     clients=1,
 )  # fmt: skip
+GRAPH = Workload(
+    "project with 100 tasks, created in one body",
+    "/projects",
+    {"guide": "/projects/nested", "FastCRUD": None, "Advanced Alchemy": None,
+     "Django Ninja": None, "floor": None, "floor on FastAPI": None},
+    method="POST",
+    body=json.dumps(
+        {"name": "New", "slug": UNIQUE, "tasks": [{"title": f"T {n}"} for n in range(100)]}
+    ),
+)  # fmt: skip
+GRAPH_UPDATE = Workload(
+    "project with 100 tasks, all updated in one body, one client",
+    "/projects/1",
+    {"guide": "/projects/1/nested", "FastCRUD": None, "Advanced Alchemy": None,
+     "Django Ninja": None, "floor": None, "floor on FastAPI": None},
+    method="PATCH",
+    body=json.dumps({"tasks": {"update": [
+        {"id": 1 + PROJECTS * n, "progress_percent": PERCENT} for n in range(TASKS // PROJECTS)
+    ]}}).replace(json.dumps(PERCENT), PERCENT),
+    clients=1,
+)  # fmt: skip
 PAGE_1 = Workload(
     "page 1 of 1,000,000 rows", LIST.path, {**LIST.others, "floor on FastAPI": None}, rows=BIG
 )
@@ -110,5 +135,6 @@ PAGE_10000 = Workload(
 )
 
 WORKLOADS = (
-    LIST, NESTED, FILTERED, ROW, CREATE, PATCH, DELETE, BATCHED, PAGE_1, PAGE_10000
+    LIST, NESTED, FILTERED, ROW, CREATE, PATCH, DELETE, BATCHED, GRAPH, GRAPH_UPDATE,
+    PAGE_1, PAGE_10000
 )  # fmt: skip

@@ -46,5 +46,13 @@ class Task(Timestamps, table=True):
 
 db = Database()
 app = FastAPI(lifespan=db.lifespan)
-app.include_router(Resource(Task, db, include=["project", "assignments.worker"]))
-app.include_router(Resource(Project, db, include=["tasks.assignments.worker"], operations={"list"}))
+tasks = Resource(Task, db, include=["project", "assignments.worker"])
+projects = Resource(
+    Project,
+    db,
+    include=["tasks.assignments.worker"],
+    nested={"tasks": tasks},
+    operations={"list", "create", "update"},
+)
+app.include_router(tasks)
+app.include_router(projects)

@@ -12,8 +12,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from benchmarks.contenders.tables import (
     Project,
     ProjectAssignments,
+    ProjectCreate,
     ProjectRead,
     ProjectTasks,
+    ProjectUpdate,
     ProjectWorkers,
     Task,
     TaskAssignment,
@@ -79,6 +81,42 @@ async def list_filtered(status: str, session: AsyncSession = Depends(get_session
         statement.order_by(Task.created_at.desc(), Task.id.desc()).limit(limit)
     )
     return result.all()
+
+
+# The ORM's way to write rows with related rows: add the graph, and load it again.
+@app.post("/projects/nested", response_model=ProjectTasks, status_code=201)
+async def create_project(body: ProjectCreate, session: AsyncSession = Depends(get_session)):
+    project = Project(name=body.name, slug=body.slug)
+    project.tasks = [Task.model_validate(task) for task in body.tasks]
+    session.add(project)
+    await session.flush()
+    project_id = project.id
+    await session.commit()
+    return await load_project(session, project_id)
+
+
+@app.patch("/projects/{project_id}/nested", response_model=ProjectTasks)
+async def update_project(
+    project_id: int, body: ProjectUpdate, session: AsyncSession = Depends(get_session)
+):
+    project = await load_project(session, project_id)
+    tasks = {task.id: task for task in project.tasks}
+    for change in body.tasks.update:
+        if change.id not in tasks:
+            raise HTTPException(status_code=404, detail="Task not found")
+        tasks[change.id].sqlmodel_update(change.model_dump(exclude_unset=True))
+    await session.commit()
+    return await load_project(session, project_id)
+
+
+async def load_project(session: AsyncSession, project_id: int) -> Project:
+    statement = select(Project).where(Project.id == project_id)
+    loaded = statement.options(selectinload(Project.tasks))
+    result = await session.exec(loaded.execution_options(populate_existing=True))
+    project = result.one_or_none()
+    if project is None:
+        raise HTTPException(status_code=404, detail="Project not found")
+    return project
 
 
 # Projects alone, with tasks, with their assignments, and with the workers of these.

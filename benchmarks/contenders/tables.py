@@ -110,6 +110,24 @@ class ProjectTasks(ProjectRead):
     tasks: list[TaskRead]
 
 
+class ProjectCreate(SQLModel):
+    name: str
+    slug: str
+    tasks: list[TaskCreate]
+
+
+class TaskChange(TaskUpdate):
+    id: int
+
+
+class TaskChanges(SQLModel):
+    update: list[TaskChange]
+
+
+class ProjectUpdate(SQLModel):
+    tasks: TaskChanges
+
+
 class ProjectAssignments(ProjectRead):
     tasks: list[TaskAssigned]
 

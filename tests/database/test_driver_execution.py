@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from colonnade import Database, Field, Timestamps, Versioned
 from colonnade.database import Plan, StatementBatch, with_database
-from colonnade.database.statements._driver_execution import DirectConnection
+from colonnade.database.statements._driver_execution import DirectConnection, Rows
 from colonnade.errors import UnreachableError
 
 
@@ -98,6 +98,53 @@ def test_a_batch_is_one_transaction(db: Database, notes: Any) -> None:
     with db.engine.connect() as connection:
         kept = connection.scalars(select(table.c.text).order_by(table.c.id)).all()
     assert kept == ["a", "b", "d"]
+
+
+@pytest.mark.only_on("sqlite")
+def test_the_driver_executes_a_repeated_plan_inside_a_transaction(db: Database, notes: Any) -> None:
+    table = notes.__table__
+    plan = Plan(insert(table).returning(table.c.id))
+    seen: list[type] = []
+
+    def work(*texts: str, fails: bool = False) -> Callable[[Connection], list[int]]:
+        values = [{"text": text, "tags": ["x"], "kind": "k", "at": None} for text in texts]
+
+        def insert_all(connection: Connection) -> list[int]:
+            ids = []
+            for row in values:
+                rows = plan.bound(row, lambda rows: rows)(connection)
+                seen.append(type(rows))
+                ids.append(rows.one().id)
+            # SQLAlchemy's statements see the rows.
+            assert len(connection.execute(select(table.c.at).where(table.c.text.in_(texts))).all())
+            if fails:
+                raise ValueError("no")
+            return ids
+
+        return insert_all
+
+    assert run(db, work("a", "b"), begin=True) == [1, 2]
+    assert seen[0] is not Rows  # SQLAlchemy executes it first
+    assert seen[1] is Rows
+    with pytest.raises(IntegrityError) as caught:
+        run(db, work("c", "a"), begin=True)
+    assert caught.value.hide_parameters
+    with pytest.raises(ValueError, match="no"):
+        run(db, work("d", fails=True), begin=True)
+    assert run(db, work("e"), begin=True) == [3]
+    with db.engine.connect() as connection:
+        rows = connection.execute(select(table).order_by(table.c.id)).all()
+        assert [(row.text, row.tags) for row in rows] == [("a", ["x"]), ("b", ["x"]), ("e", ["x"])]
+
+
+@pytest.mark.only_on("sqlite")
+def test_a_listener_sees_the_repeated_plans_of_a_transaction(db: Database, notes: Any) -> None:
+    table = notes.__table__
+    bound = Plan(select(table.c.id)).bound({}, lambda rows: rows.all())
+    seen: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *arguments: seen.append(arguments[2]))
+    run(db, lambda connection: [bound(connection), bound(connection)], begin=True)
+    assert sum("SELECT" in text for text in seen) == 2
 
 
 @pytest.mark.slow

@@ -324,7 +324,7 @@ def test_a_link_that_does_not_change_evaluates_no_onupdate(db: Database) -> None
         assert client.put("/posts/1/tags/1").json()["state"] == "new"
         assert client.put("/posts/1/tags/2", json={"note": "b"}).status_code == 404
         client.delete("/posts/1/tags/2")
-        assert len(calls) <= 1  # the PUT with a note did not know that there is no tag 2
+        assert len(calls) <= 1  # the PUT with a note did not know that tag 2 does not exist
         assert client.put("/posts/1/tags/1", json={"note": "b"}).json()["state"] == "touched"
 
 
@@ -337,7 +337,7 @@ def test_a_foreign_key_of_a_link_shares_a_column_with_its_key(db: Database) -> N
         tenant: int = Field(primary_key=True)
         id: int = Field(primary_key=True)
 
-    class Place(SQLModel, table=True):
+    class Membership(SQLModel, table=True):
         __table_args__ = (
             ForeignKeyConstraint(["tenant", "team_id"], ["team.tenant", "team.id"]),
             ForeignKeyConstraint(["tenant", "member_id"], ["member.tenant", "member.id"]),
@@ -351,7 +351,7 @@ def test_a_foreign_key_of_a_link_shares_a_column_with_its_key(db: Database) -> N
     class Team(SQLModel, table=True):
         tenant: int = Field(primary_key=True)
         id: int = Field(primary_key=True)
-        members: list[Member] = Relationship(link_model=Place)
+        members: list[Member] = Relationship(link_model=Membership)
 
     db.create_all()
     cats = Resource(Cat, db, scope=lambda: {"tenant": 1})

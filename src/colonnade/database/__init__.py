@@ -9,7 +9,7 @@ from colonnade.database.connections._driver_config import Parameter
 from colonnade.database.connections._on_loop_close import OnLoopClose
 from colonnade.database.connections._urls import DatabaseURL, with_database
 from colonnade.database.statements._error_kinds import ErrorKind, error_kind_of
-from colonnade.database.statements._plans import Bound, Plan, StatementBatch
+from colonnade.database.statements._plans import Bound, Plan, PlannedWork, StatementBatch
 from colonnade.database.statements._sessions import SessionContext
 from colonnade.database.statements._transactions import IsolationLevel
 
@@ -28,6 +28,7 @@ __all__ = [
     "OnLoopClose",
     "Parameter",
     "Plan",
+    "PlannedWork",
     "SessionContext",
     "StatementBatch",
     "capabilities_of",

@@ -200,6 +200,22 @@ class BodyReader:
         instances: list[BaseModel] = self._parse(parse, body, loc, scope_values, max_rows=max_rows)
         return instances
 
+    def parse_rows(
+        self, rows: list[dict[str, Any]], scope_values: Mapping[str, Any] = NO_VALUES
+    ) -> list[BaseModel]:
+        """Parse objects of a parsed body, with exact decimals, to instances of the schema.
+
+        Args:
+            rows: The objects. The locations of errors begin with their indexes.
+            scope_values: Values by field that the scope sets, and that the rows may omit.
+
+        Raises:
+            QueryError: The schema does not accept one of them.
+        """
+        parse = self._list_adapter.validate_json
+        instances: list[BaseModel] = self._validate(parse, to_json(rows), rows, (), scope_values)
+        return instances
+
     @cached_property
     def _list_adapter(self) -> TypeAdapter[Any]:
         list_type: Any = list[self.schema]  # type: ignore[name-defined]  # only known at run time
@@ -226,6 +242,17 @@ class BodyReader:
             check_batch_size(len(raw), max_rows, loc)  # before validating each row
         if raw is not _NOT_JSON and self.has_long_number(body):
             body = to_json(raw)
+        return self._validate(parse, body, raw, loc, scope_values)
+
+    def _validate(
+        self,
+        parse: Callable[[bytes], Any],
+        body: bytes,
+        raw: Any,
+        loc: tuple[Any, ...],
+        scope_values: Mapping[str, Any],
+    ) -> Any:
+        """Validate a body whose JSON is parsed, with the schema and with the documented types."""
         try:
             parsed = parse(self._with_scope_values(body, raw, scope_values))
         except ValidationError as error:
@@ -235,16 +262,12 @@ class BodyReader:
         if raw is _NOT_JSON:
             message = "JSON cannot contain NaN or Infinity"
             raise QueryError([error_entry("finite_number", loc, message)])
-        rows = [(loc, raw)]
-        if isinstance(raw, list):
-            rows = [((*loc, index), row) for index, row in enumerate(raw)]
-        errors_found = (
-            error
-            for row_loc, row in rows
-            if isinstance(row, dict)
-            for error in self._undocumented_values(row, row_loc)
-        )
-        errors = list(islice(errors_found, MAX_ERRORS))
+        is_list = isinstance(raw, list)
+        undocumented = self._undocumented_values(raw if is_list else [raw])
+        errors = [
+            error_entry(kind, (*loc, index, name) if is_list else (*loc, name), message)
+            for index, name, kind, message in islice(undocumented, MAX_ERRORS)
+        ]
         if errors:
             raise QueryError(errors)
         return parsed
@@ -283,27 +306,31 @@ class BodyReader:
         completed = [additions | row if isinstance(row, dict) else row for row in rows]
         return to_json(completed if isinstance(raw, list) else completed[0])
 
-    def _undocumented_values(
-        self, row: dict[str, Any], loc: tuple[Any, ...]
-    ) -> Iterator[dict[str, Any]]:
-        """Errors for types and fields that Pydantic accepts but the OpenAPI schema does not."""
-        for name, value in row.items():
-            expected = self._json_types.get(name)
-            if expected is None or value is None:
+    def _undocumented_values(self, rows: Iterable[Any]) -> Iterator[tuple[int, str, str, str]]:
+        """Types and fields that Pydantic accepts but the OpenAPI schema does not.
+
+        Yields:
+            The index of the row, the name in the row, and the kind and the message of the error.
+        """
+        for index, row in enumerate(rows):
+            if not isinstance(row, dict):
                 continue
-            types, kind = expected
-            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-                message = PydanticKnownError(kind).message()  # type: ignore[arg-type]  # from _JSON_TYPES
-                yield error_entry(kind, (*loc, name), message)
-        for field in self.omitted:
-            name = self._json_names[field]
-            if name in row:
-                message = f"The relation sets {name}: leave it out of the body"
-                yield error_entry("extra_forbidden", (*loc, name), message)
-        if self._accepted_names is not None and not row.keys() <= self._accepted_names:
-            for name in row.keys() - self._accepted_names:
-                message = "Extra inputs are not permitted"
-                yield error_entry("extra_forbidden", (*loc, name), message)
+            for name, value in row.items():
+                expected = self._json_types.get(name)
+                if expected is None or value is None:
+                    continue
+                types, kind = expected
+                if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+                    message = PydanticKnownError(kind).message()  # type: ignore[arg-type]  # from _JSON_TYPES
+                    yield index, name, kind, message
+            for field in self.omitted:
+                name = self._json_names[field]
+                if name in row:
+                    message = f"The relation sets {name}: leave it out of the body"
+                    yield index, name, "extra_forbidden", message
+            if self._accepted_names is not None and not row.keys() <= self._accepted_names:
+                for name in row.keys() - self._accepted_names:
+                    yield index, name, "extra_forbidden", "Extra inputs are not permitted"
 
     def values(
         self,
@@ -325,7 +352,7 @@ class BodyReader:
         fields_set = instance.model_fields_set
         names: Iterable[str] = self._columns
         if not self._is_complete:
-            names = fields_set & self._columns.keys()
+            names = [name for name in fields_set if name in self._columns]
         elif scope_values:
             names = [
                 name for name in self._columns if name in fields_set or name not in scope_values
@@ -418,23 +445,26 @@ class BodyReader:
         errors: list[dict[str, Any]] = []
         for name, value in values.items():
             check = self._checks.get(name)
-            field_loc = (*loc, self._json_names.get(name, name))
             if value is None:
                 if not self.shape.columns[name].nullable:
                     message = "Input should not be null"
-                    errors.append(error_entry("not_null", field_loc, message))
+                    errors.append(error_entry("not_null", self._field_loc(loc, name), message))
                 continue
             if check is None:
                 continue
             try:
                 values[name] = check(value)
             except ValidationError as error:
-                errors += error_entries(error, field_loc)
+                errors += error_entries(error, self._field_loc(loc, name))
             except (ValueError, OverflowError, RecursionError) as error:
+                field_loc = self._field_loc(loc, name)
                 errors.append(error_entry("value_error", field_loc, str(error), None))
         if errors:
             raise QueryError(errors)
         return values
+
+    def _field_loc(self, loc: tuple[Any, ...], name: str) -> tuple[Any, ...]:
+        return (*loc, self._json_names.get(name, name))
 
 
 def check_batch_size(count: int, max_rows: int, loc: tuple[Any, ...]) -> None:

@@ -30,6 +30,7 @@ from colonnade.writes.links._writes import LinkWrites
 from colonnade.writes.nested._hook_calls import HookCalls, NestedCommitted
 from colonnade.writes.nested._located_errors import relocated
 from colonnade.writes.nested._parsing import NestedBody
+from colonnade.writes.nested._planned_writes import planned_writes
 from colonnade.writes.nested._rows import NestedChanges, NestedRow, RelationChanges
 from colonnade.writes.nested._single_statement import single_statement
 from colonnade.writes.nested._stored_rows import StoredRows
@@ -100,6 +101,7 @@ __all__ = [
     "link_change",
     "missing_reference",
     "path_text",
+    "planned_writes",
     "referenced",
     "rejection_of",
     "relocated",

@@ -32,10 +32,10 @@ class PlanCache:
             if plan is not None:
                 self._plans.move_to_end(structure)
                 return plan
-        made = make()
+        new_plan = make()
         with self._lock:
-            plan = self._plans.setdefault(structure, made)
-            if plan is made:
+            plan = self._plans.setdefault(structure, new_plan)
+            if plan is new_plan:
                 self._length += len(repr(structure))
                 self._forget()
         return plan

@@ -215,6 +215,27 @@ class TestColumns:
             response = client.post("/orders", json={"items": [{"price": 1, "order_id": 1}]})
             assert refusal(response) == (422, ["body", "items", 0, "order_id"])
 
+    def test_children_get_the_defaults_of_their_columns(self, db: Database) -> None:
+        class Order(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            items: list["Item"] = Relationship(passive_deletes="all")
+
+        class Item(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            name: str
+            unit: str = Field(default=None, sa_column_kwargs={"default": "piece"})
+            order_id: int | None = Field(default=None, foreign_key="order.id")
+
+        db.create_all()
+        items = Resource(Item, db)
+        with serving(Resource(Order, db, nested={"items": items}), items) as client:
+            for units in ({}, {}), ({"unit": "box"}, {}), ({"unit": "box"}, {"unit": "bag"}):
+                rows = [{"name": "x", **unit} for unit in units]
+                response = client.post("/orders", json={"items": rows})
+                assert response.status_code == 201, response.text
+                shown = [item["unit"] for item in response.json()["items"]]
+                assert shown == [unit.get("unit", "piece") for unit in units]
+
     def test_keys_that_are_not_generated_connect_the_rows(self, db: Database) -> None:
         class Folder(UUIDKey, table=True):
             name: str

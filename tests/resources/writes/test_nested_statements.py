@@ -237,6 +237,21 @@ def test_a_nested_write_is_one_trip_to_the_worker_thread_of_sqlite(
         assert len(trips) == 1
 
 
+@pytest.mark.only_on("sqlite")
+def test_each_row_is_one_statement_on_sqlite(db: Database, models: SimpleNamespace) -> None:
+    with serving(*vars(nested_resources(db, models)).values()) as client:
+        tasks = [{"title": "A"}, {"title": "B"}]
+        with statements(db, client) as seen:
+            project = client.post("/projects", json={"name": "X", "slug": "x", "tasks": tasks})
+        assert [text.split()[0] for text in seen] == ["INSERT", "INSERT", "INSERT"]
+        updates = [{"id": row["id"], "title": "C"} for row in project.json()["tasks"]]
+        for fields, verb in ({"name": "Y"}, "UPDATE"), ({}, "SELECT"):
+            body = {**fields, "tasks": {"update": updates, "create": [{"title": "D"}]}}
+            with statements(db, client) as seen:
+                assert client.patch("/projects/1", json=body).status_code == 200
+            assert [text.split()[0] for text in seen] == [verb, "UPDATE", "UPDATE", "INSERT"]
+
+
 def test_a_plain_body_takes_one_statement_as_without_nested(
     db: Database, models: SimpleNamespace
 ) -> None:

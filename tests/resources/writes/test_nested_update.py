@@ -82,6 +82,16 @@ class TestOneToMany:
         assert (five["title"], five["progress"]) == ("Five", 50)
         assert (three["title"], three["description"]) == ("Below one", "Three")
 
+    def test_rows_that_are_written_together_have_the_same_time(self, nested: TestClient) -> None:
+        children = [{"title": "A"}, {"title": "B"}]
+        created = patched(nested, "/projects/1", {"tasks": {"create": children}})["tasks"]
+        assert len({row["created_at"] for row in created}) == 1
+        changes = [{"id": row["id"], "progress": 5} for row in reversed(created)]
+        updated = patched(nested, "/projects/1", {"tasks": {"update": changes}})["tasks"]
+        assert [row["id"] for row in updated] == [row["id"] for row in changes]
+        assert len({row["updated_at"] for row in updated}) == 1
+        assert updated[0]["updated_at"] > created[0]["updated_at"]
+
     def test_update_of_nothing_shows_the_row(self, nested: TestClient) -> None:
         task = patched(nested, "/tasks/1", {"subtasks": {"update": [{"id": 3}, {"id": 5}]}})
         assert task["subtasks"] == [nested.get("/tasks/3").json(), nested.get("/tasks/5").json()]
@@ -525,6 +535,36 @@ def test_a_row_with_a_composite_key_cannot_be_changed_by_two_paths(nested: TestC
     response = nested.patch("/workers/@ana", json={"assignments": back})
     assert refusal(response) == (422, ["body", *path, "worker"])
     assert nested.get("/assignments").json()[0]["role"] == "assignee"
+
+
+def test_a_row_in_two_relations_cannot_be_changed_through_both(db: Database) -> None:
+    class Person(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        presents: list["Gift"] = Relationship(
+            sa_relationship_kwargs={"foreign_keys": "Gift.giver_id", "passive_deletes": "all"}
+        )
+        received: list["Gift"] = Relationship(
+            sa_relationship_kwargs={"foreign_keys": "Gift.receiver_id", "passive_deletes": "all"}
+        )
+
+    class Gift(SQLModel, table=True):
+        giver_id: int = Field(foreign_key="person.id", primary_key=True)
+        receiver_id: int = Field(foreign_key="person.id", primary_key=True)
+        note: str = ""
+
+    db.create_all()
+    gifts = Resource(Gift, db)
+    people = Resource(Person, db, nested={"presents": gifts, "received": gifts})
+    with serving(people, gifts) as client:
+        assert client.post("/people", json={}).status_code == 201
+        assert client.post("/gifts", json={"giver_id": 1, "receiver_id": 1}).status_code == 201
+        body = {
+            "presents": {"update": [{"receiver_id": 1, "note": "a"}]},
+            "received": {"update": [{"giver_id": 1, "note": "b"}]},
+        }
+        response = client.patch("/people/1", json=body)
+        assert refusal(response) == (422, ["body", "received", "update", 0])
+        assert client.get("/gifts").json()[0]["note"] == ""
 
 
 def test_relations_of_the_read_schema_show_all_that_was_written(

@@ -33,6 +33,9 @@ T = TypeVar("T")
 
 _BEGIN, _COMMIT = text("BEGIN IMMEDIATE"), text("COMMIT")
 
+_DRIVER_OPTION = "colonnade_driver"
+"""The execution option of a connection that shares its transaction with its driver."""
+
 
 class NeedsSQLAlchemy(Exception):  # noqa: N818 - a signal, not an error
     """Raised for a statement that only SQLAlchemy itself can execute."""
@@ -230,8 +233,9 @@ class DirectConnection:
         if self.dialect.is_async:
             return await_only(self.fetch(prepared, parameters))
         driver = self._pooled.driver_connection
-        if driver.isolation_level is not None:  # SQLAlchemy may have set it
-            driver.isolation_level = None  # this commits
+        # SQLAlchemy may have set it. Setting it commits, so its transaction keeps it.
+        if driver.isolation_level is not None and not driver.in_transaction:
+            driver.isolation_level = None
         driver.begin_statement()
         try:
             rows = driver.execute(
@@ -240,6 +244,13 @@ class DirectConnection:
         except self.dialect.loaded_dbapi.Error as error:
             raise self._translated(prepared, error) from error
         return Rows(map(prepared.row, rows))
+
+    @classmethod
+    def within(cls, connection: Connection) -> "DirectConnection":
+        """Return the driver's side of a connection whose transaction has begun, on SQLite."""
+        direct = cls(connection.engine, connection.connection)
+        direct._context = DefaultContext()
+        return direct
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -375,6 +386,20 @@ def run_direct(
         raise
     finally:
         connection.close(interrupted=interrupted)
+
+
+def share_transaction(connection: Connection) -> None:
+    """Begin the transaction of a connection, and let plans run on the driver in it, on SQLite."""
+    connection.execute(_BEGIN)
+    connection.execution_options(**{_DRIVER_OPTION: DirectConnection.within(connection)})
+
+
+def driver_of(connection: Connection | DirectConnection) -> DirectConnection | None:
+    """Return the driver's side of a connection whose transaction it shares; None for others."""
+    if isinstance(connection, DirectConnection):
+        return None
+    driver: DirectConnection | None = connection.get_execution_options().get(_DRIVER_OPTION)
+    return driver
 
 
 def idle_connection(engine: Engine) -> DirectConnection | None:

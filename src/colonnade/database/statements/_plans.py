@@ -1,6 +1,7 @@
 """Plans: statements that are built once and executed with different values."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Generic, Literal, TypeVar
 
 from sqlalchemy import Connection
@@ -10,6 +11,7 @@ from colonnade.database.statements._driver_execution import (
     DirectConnection,
     NeedsSQLAlchemy,
     Prepared,
+    driver_of,
 )
 
 T_co = TypeVar("T_co", covariant=True)
@@ -25,7 +27,7 @@ class Plan:
             error.
     """
 
-    __slots__ = ("_options", "_prepared", "max_bytes", "statement")
+    __slots__ = ("_has_run", "_options", "_prepared", "max_bytes", "statement")
 
     def __init__(
         self, statement: Executable, *, one_off: bool = False, max_bytes: int | None = None
@@ -34,6 +36,7 @@ class Plan:
         self.max_bytes = max_bytes
         self._options: dict[str, Any] = {"compiled_cache": None} if one_off else {}
         self._prepared: Prepared | Literal[False] | None = None
+        self._has_run = False
 
     def run(self, connection: Connection | DirectConnection, parameters: Mapping[str, Any]) -> Any:
         """Execute the statement and return its rows, which read like SQLAlchemy's ``Result``."""
@@ -42,6 +45,19 @@ class Plan:
                 self.statement, dict(parameters), execution_options=self._options
             )
         return connection.run(self.prepared(connection, parameters), parameters)
+
+    def run_as_text(self, connection: Connection, parameters: Mapping[str, Any]) -> Any:
+        """``run`` for a statement that returns text and integers, which no type converts.
+
+        In a transaction on SQLite, the driver executes it from the second time on. The first time,
+        SQLAlchemy may have a compiled statement of the same structure.
+        """
+        driver = driver_of(connection) if self._has_run else None
+        self._has_run = True
+        if driver is not None:
+            with suppress(NeedsSQLAlchemy):
+                return driver.run(self.prepared(driver, parameters), parameters)
+        return self.run(connection, parameters)
 
     def prepared(self, connection: DirectConnection, parameters: Mapping[str, Any]) -> Prepared:
         """Return the statement, compiled for the connection's dialect.
@@ -77,7 +93,8 @@ class Bound(Generic[T_co]):
     """A statement with its values, and a function that makes the result of its rows.
 
     It is a unit of work that is known to consist of this statement only. On PostgreSQL it
-    therefore needs no greenlet, in which SQLAlchemy waits for an async driver.
+    therefore needs no greenlet, in which SQLAlchemy waits for an async driver. The statement
+    returns text and integers, because the driver's values are not converted.
 
     Args:
         plan: The statement.
@@ -95,10 +112,20 @@ class Bound(Generic[T_co]):
         self.read = read
 
     def __call__(self, connection: Connection) -> T_co:
-        return self.read(self.plan.run(connection, self.parameters))
+        return self.read(self.plan.run_as_text(connection, self.parameters))
 
 
-class StatementBatch(Generic[T_co]):
+class PlannedWork(Generic[T_co]):
+    """A unit of work that executes plans only, in one transaction, so that the driver can."""
+
+    __slots__ = ()
+
+    def __call__(self, connection: Connection) -> T_co:
+        """Execute the plans."""
+        raise NotImplementedError
+
+
+class StatementBatch(PlannedWork[list[T_co]]):
     """Statements with their values, to be executed in one transaction.
 
     It is a unit of work that is known to consist of these statements only.

@@ -16,8 +16,9 @@ from colonnade.database.statements._driver_execution import (
     NeedsSQLAlchemy,
     has_observers,
     run_direct,
+    share_transaction,
 )
-from colonnade.database.statements._plans import Bound, StatementBatch
+from colonnade.database.statements._plans import Bound, PlannedWork
 
 T = TypeVar("T")
 
@@ -47,9 +48,8 @@ async def run_in_thread(
 def _run(
     engine: Engine, work: Callable[[Connection], T], begin: bool, interruptible: "Interruptible"
 ) -> T:
-    if (not begin or isinstance(work, StatementBatch)) and not has_observers(
-        engine, _sqlite.LISTENERS
-    ):
+    is_observed = has_observers(engine, _sqlite.LISTENERS)
+    if not is_observed and (not begin or isinstance(work, PlannedWork)):
         with suppress(NeedsSQLAlchemy):
             return run_direct(engine, work, interruptible.attach, begin=begin)
     level = "SERIALIZABLE" if begin else "AUTOCOMMIT"
@@ -58,6 +58,8 @@ def _run(
         interruptible.attach(connection.connection.driver_connection),
         connection.begin() if begin else nullcontext(),
     ):
+        if begin and not is_observed:
+            share_transaction(connection)
         return work(connection)
 
 

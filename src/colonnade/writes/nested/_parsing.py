@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 
 from colonnade.errors import QueryError, error_entry
-from colonnade.query import Scopes, did_you_mean, read_value
+from colonnade.query import Scopes, did_you_mean
 from colonnade.rows import MAX_ERRORS, NO_VALUES, BodyReader, check_batch_size, load_json
 from colonnade.writes._changes import Change, Key
 from colonnade.writes._errors import path_text
@@ -70,7 +70,7 @@ class NestedBody:
         self._scopes = scopes
         self._max_rows = max_rows
         self._count = 0
-        self._named: dict[Any, Loc] = {}
+        self._named: dict[Any, dict[Key, Loc]] = {}
 
     def raise_errors(self) -> None:
         """Refuse a body that is not valid.
@@ -130,7 +130,7 @@ class NestedBody:
             key: The key of the row.
             expected: The versions of the row that are accepted; None for any.
         """
-        self._name((self.root.shape.table, key), _BODY)
+        self._name(self.root.shape.table, key, _BODY)
         raw = _object(self._load(body), _BODY)
         rows = self._rows(self.root, "update", [(raw, _BODY)], frozenset(), depth=0)
         for row in rows:
@@ -148,23 +148,27 @@ class NestedBody:
         depth: int,
     ) -> list[NestedRow]:
         """Parse rows of one table; empty if one of them is not valid."""
-        split = [self._split(table, raw) for raw, _ in raw_rows]
+        nested_rows = [_relations_in(raw, table) for raw, _ in raw_rows]
+        fields = [
+            {name: value for name, value in raw.items() if name not in nested} if nested else raw
+            for (raw, _), nested in zip(raw_rows, nested_rows, strict=True)
+        ]
         plain = table.reader(kind, omitted)
         readers = [
             table.reader(kind, omitted | _set_by_relations(table, nested)) if nested else plain
-            for _, nested in split
+            for nested in nested_rows
         ]
-        instances = self._instances(table, readers, [fields for fields, _ in split], raw_rows)
+        instances = self._instances(table, readers, fields, raw_rows)
         scopes = self._scopes.of_table(table)
         if not instances:  # the errors below them are listed too
-            for (_, loc), (_, nested), reader in zip(raw_rows, split, readers, strict=True):
+            for (_, loc), nested, reader in zip(raw_rows, nested_rows, readers, strict=True):
                 self._relations(
                     NestedRow(table, Change(kind, {}, scopes), reader, loc), nested, depth
                 )
         scope_values = self._scope_values(table, kind)
         rows = []
-        for (_, loc), (_, nested), reader, instance in zip(
-            raw_rows, split, readers, instances, strict=False
+        for (_, loc), nested, reader, instance in zip(
+            raw_rows, nested_rows, readers, instances, strict=False
         ):
             try:
                 values = reader.values(instance, loc, scope_values)
@@ -179,16 +183,6 @@ class NestedBody:
             rows.append(row)
         return rows
 
-    def _split(
-        self, table: WritableTable, raw: dict[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Split an object into its fields and its relations."""
-        relations = table.relations
-        nested = {name: raw[name] for name in relations if name in raw}
-        if not nested:
-            return raw, nested
-        return {name: value for name, value in raw.items() if name not in nested}, nested
-
     def _instances(
         self,
         table: WritableTable,
@@ -201,10 +195,9 @@ class NestedBody:
             reader.with_exact_decimals(row)
         kind: Kind = "create" if readers and readers[0].is_complete else "update"
         scope_values = self._scope_values(table, kind)
-        count = len(fields)
         try:
-            if count > 1 and all(reader is readers[0] for reader in readers):
-                return readers[0].parse_list(to_json(fields), count, (), scope_values)
+            if len(fields) > 1 and all(reader is readers[0] for reader in readers):
+                return readers[0].parse_rows(fields, scope_values)
             return [
                 self._instance(reader, row, loc, scope_values)
                 for reader, row, (_, loc) in zip(readers, fields, raw_rows, strict=True)
@@ -375,7 +368,7 @@ class NestedBody:
             keys = [self._key(relation, item, (*loc, index)) for index, item in items]
             references = [key for key in keys if key is not None]
             for reference in references:
-                self._name_related(changes, row, verb, reference)
+                self._name_related(relation, row, verb, reference.key, reference.loc)
             setattr(changes, verb, references)
 
     def _read_one(
@@ -392,7 +385,7 @@ class NestedBody:
             reference = self._key(relation, value, loc)
             if reference is not None:
                 if relation.side == "children":  # many rows may refer to one parent
-                    self._name((relation.target.shape.table, reference.key), loc)
+                    self._name(relation.target.shape.table, reference.key, loc)
                 changes.connect = [reference]
             return
         if not isinstance(value, dict):
@@ -417,21 +410,24 @@ class NestedBody:
     def _updated(
         self, changes: RelationChanges, row: NestedRow, raw_rows: list[RawRow], depth: int
     ) -> list[NestedRow]:
+        """Parse rows to update; their keys and versions are removed from the objects."""
         relation = changes.relation
-        prepared: list[RawRow] = []
-        keys: list[tuple[Key, frozenset[str] | None]] = []
-        for raw, loc in raw_rows:
-            rest = dict(raw)
-            key = self._pop_key(relation, rest, loc)
+        rows_with_key: list[RawRow] = []
+        keys: list[Key] = []
+        versions: list[frozenset[str] | None] = []
+        for raw_row in raw_rows:
+            raw, loc = raw_row
+            key = self._pop_key(relation, raw, loc)
             if key is None:
                 continue
-            self._name_related(changes, row, "update", KeyReference(key, loc))
-            keys.append((key, self._pop_version(relation, rest, loc)))
-            prepared.append((rest, loc))
-        rows = self._rows(relation.target, "update", prepared, relation.omitted, depth)
+            self._name_related(relation, row, "update", key, loc)
+            keys.append(key)
+            versions.append(self._pop_version(relation, raw, loc))
+            rows_with_key.append(raw_row)
+        rows = self._rows(relation.target, "update", rows_with_key, relation.omitted, depth)
         if len(rows) < len(keys):
             return []
-        for nested, (key, expected) in zip(rows, keys, strict=True):
+        for nested, key, expected in zip(rows, keys, versions, strict=True):
             nested.change.key, nested.change.expected = key, expected
         return rows
 
@@ -441,14 +437,14 @@ class NestedBody:
         relation = changes.relation
         upserted: list[UpsertedRow] = []
         for raw, loc in raw_rows:
-            if not all(self._key_name(relation, c.name) in raw for c in relation.key_columns):
+            if not all(name in raw for name, _ in relation.key_readers):
                 created = self._created(relation, [(raw, loc)], depth)
                 upserted.extend(UpsertedRow(None, row) for row in created)
                 continue
+            new = dict(raw)
             updated = self._updated(changes, row, [(raw, loc)], depth)
             creatable = relation.target.table_context.create.schema.model_fields
             has_key = all(column.name in creatable for column in relation.key_columns)
-            new = dict(raw)
             self._pop_version(relation, new, loc)
             create = self._created(relation, [(new, loc)], depth) if has_key else []
             if updated:
@@ -457,22 +453,17 @@ class NestedBody:
 
     # Keys
 
-    def _key_name(self, relation: NestedRelation, name: str) -> str:
-        context = relation.target.table_context
-        index = [column.name for column in context.shape.primary_key].index(name)
-        return context.key_names[index]
-
     def _key(self, relation: NestedRelation, value: Any, loc: Loc) -> KeyReference | None:
         """Read the key of an existing row: a value, or an object with the columns of the key."""
-        columns = relation.key_columns
-        names = [self._key_name(relation, column.name) for column in columns]
+        names = [name for name, _ in relation.key_readers]
         if not isinstance(value, dict):
-            if len(columns) != 1:
+            if len(names) != 1:
                 message = f"Name the row by an object with {', '.join(names) or 'its key'}"
                 self._refuse("key", loc, message)
                 return None
             try:
-                return KeyReference((read_value(columns[0])(value),), loc)
+                ((_, read),) = relation.key_readers
+                return KeyReference((read(value),), loc)
             except ValidationError as error:
                 self._refuse("key", loc, error.errors()[0]["msg"])
                 return None
@@ -486,13 +477,12 @@ class NestedBody:
     def _pop_key(self, relation: NestedRelation, raw: dict[str, Any], loc: Loc) -> Key | None:
         """Remove the key from an object; None if it is not valid."""
         key = []
-        for column in relation.key_columns:
-            name = self._key_name(relation, column.name)
+        for name, read in relation.key_readers:
             if name not in raw:
                 self._refuse("missing", (*loc, name), "The key of the row is required")
                 return None
             try:
-                key.append(read_value(column)(raw.pop(name)))
+                key.append(read(raw.pop(name)))
             except ValidationError as error:
                 self._refuse("key", (*loc, name), error.errors()[0]["msg"])
                 return None
@@ -511,27 +501,17 @@ class NestedBody:
             return None
         return frozenset([str(value)])
 
-    def _identity(
-        self, changes: RelationChanges, row: NestedRow, verb: Verb, key: Key
-    ) -> tuple[Any, ...]:
-        """What must be named only once: a row, or a row among those of one parent."""
-        relation = changes.relation
-        is_whole = len(relation.key_columns) == len(relation.target.shape.primary_key)
-        if is_whole and (relation.side != "links" or verb in {"update", "delete", "upsert"}):
-            return (relation.target.shape.table, key)
-        return (relation, id(row), key)
-
     def _name_related(
-        self, changes: RelationChanges, row: NestedRow, verb: Verb, reference: KeyReference
+        self, relation: NestedRelation, row: NestedRow, verb: Verb, key: Key, loc: Loc
     ) -> None:
         """Refuse a row that the body names twice, or its link and the row itself."""
-        self._name(self._identity(changes, row, verb, reference.key), reference.loc)
-        if changes.relation.side == "links":
-            self._name((changes.relation, id(row), reference.key), reference.loc)
+        self._name(_key_namespace(relation, row, verb), key, loc)
+        if relation.side == "links":
+            self._name((relation, id(row)), key, loc)
 
-    def _name(self, identity: Any, loc: Loc) -> None:
+    def _name(self, namespace: Any, key: Key, loc: Loc) -> None:
         """Refuse a row that the body names twice."""
-        first = self._named.setdefault(identity, loc)
+        first = self._named.setdefault(namespace, {}).setdefault(key, loc)
         if first != loc:
             self._refuse("duplicate", loc, f"This row is also at {path_text(first)}")
 
@@ -544,6 +524,23 @@ class NestedBody:
         if kind == "update":
             return NO_VALUES
         return self._scopes.of_table(table).values(table.shape.table)
+
+
+def _relations_in(raw: dict[str, Any], table: WritableTable) -> Mapping[str, Any]:
+    """The values of the relations in an object, by name."""
+    relations = table.relations
+    if relations.keys().isdisjoint(raw):
+        return NO_VALUES
+    return {name: raw[name] for name in relations if name in raw}
+
+
+def _key_namespace(relation: NestedRelation, row: NestedRow, verb: Verb) -> Any:
+    """Where a key must be named only once: in the table, or among the rows of one parent."""
+    if relation.has_whole_key and (
+        relation.side != "links" or verb in {"update", "delete", "upsert"}
+    ):
+        return relation.target.shape.table
+    return (relation, id(row))
 
 
 def _set_by_relations(table: WritableTable, nested: Iterable[str]) -> frozenset[str]:

@@ -1,5 +1,7 @@
 """The response to a nested write: each row with the related rows that were written."""
 
+from collections.abc import Mapping, Sequence
+
 from pydantic_core import to_json
 
 from colonnade.writes._table_context import render_row
@@ -22,12 +24,27 @@ def body_of(row: NestedRow) -> str:
     if not row.relations:
         return str(body)
     always_included = row.table.table_context.queryable.always_included
-    parts = [body[1:-1]] if len(body) > 2 else []
-    parts += [
-        f"{to_json(changes.relation.name).decode()}:{_related(changes)}"
+    related = {
+        changes.relation.name: _related(changes)
         for changes in row.relations
         if changes.relation.name not in always_included and _says_something(changes)
-    ]
+    }
+    return _with_members(body, related)
+
+
+def with_relations(body: str, texts: Mapping[str, Sequence[str]]) -> str:
+    """Add relations to the JSON of a row.
+
+    Args:
+        body: The JSON of the row.
+        texts: The JSON of the rows of each relation.
+    """
+    return _with_members(body, {name: f"[{','.join(rows)}]" for name, rows in texts.items()})
+
+
+def _with_members(body: str, members: Mapping[str, str]) -> str:
+    parts = [body[1:-1]] if len(body) > 2 else []
+    parts += [f"{to_json(name).decode()}:{text}" for name, text in members.items()]
     return f"{{{','.join(parts)}}}"
 
 

@@ -1,5 +1,6 @@
 """What a nested body asks for: rows, and the changes of their relations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -44,7 +45,7 @@ class NestedRow:
     change: Change
     reader: BodyReader
     loc: Loc
-    relations: list["RelationChanges"] = field(default_factory=list)
+    relations: Sequence["RelationChanges"] = ()
     is_locked: bool = False
     is_given: bool = False
     written: Any = None
@@ -62,7 +63,7 @@ class NestedRow:
 
     def copy(self) -> "NestedRow":
         """Copy the row with all nested rows, so that a retry starts from the original values."""
-        relations = [changes.copy() for changes in self.relations] if self.relations else []
+        relations = [changes.copy() for changes in self.relations] if self.relations else ()
         return NestedRow(
             self.table,
             self.change.copy(),
@@ -162,6 +163,16 @@ class RelationChanges:
     disconnects_one: bool = False
     deletes_one: bool = False
     results: list[NestedRow] = field(default_factory=list)
+
+    @property
+    def has_other_verbs(self) -> bool:
+        """Whether anything but new and updated rows is asked for."""
+        return (
+            bool(self.connect or self.disconnect or self.upsert or self.delete)
+            or self.set is not None
+            or self.disconnects_one
+            or self.deletes_one
+        )
 
     def copy(self) -> "RelationChanges":
         """Copy the changes with their rows."""

@@ -6,9 +6,10 @@ statement fails, and the body is executed step by step, which finds out why.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 from sqlalchemy import (
     ARRAY,
     CTE,
@@ -31,8 +32,9 @@ from colonnade.database import Bound, Plan
 from colonnade.models import Shape
 from colonnade.query import Scopes, compared_type, key_parameters, value_parameter
 from colonnade.rows import ReturnedRow
-from colonnade.writes._changes import Change, Values
+from colonnade.writes._changes import Key, Values
 from colonnade.writes.execution._row_writes import WrittenRow
+from colonnade.writes.nested._response import with_relations
 from colonnade.writes.nested._rows import NestedChanges, NestedRow, RelationChanges
 from colonnade.writes.nested._tables import NestedRelation
 from colonnade.writes.rules._rules import apply_scope_values, refuse_values_outside_scope
@@ -49,16 +51,20 @@ class _Children(NamedTuple):
     Attributes:
         relation: The relation.
         kind: ``create`` or ``update``.
-        rows: The children.
-        names: The written fields that are in the body.
+        values: The written fields of each child, by name.
+        keys: The keys of the children to update, without what the relation sets.
+        names: The written fields that differ between the children.
+        automatic: The defaults that all children share.
         checked: The fields of the foreign key, which refers to the row itself.
         prefix: The prefix of the parameters, and the name of the CTE.
     """
 
     relation: NestedRelation
     kind: str
-    rows: list[NestedRow]
+    values: list[Values]
+    keys: list[Key]
     names: tuple[str, ...]
+    automatic: Values
     checked: frozenset[str]
     prefix: str
 
@@ -73,8 +79,8 @@ def single_statement(changes: NestedChanges) -> Bound[WrittenRow | None] | None:
     """
     if len(changes.rows) != 1 or changes.has_hooks:
         return None
-    changes = changes.copy()
     (root,) = changes.rows
+    root = replace(root, change=root.change.copy())  # the original values are kept for a retry
     scopes = _merged_scopes(root)
     if scopes is None or not _is_simple_root(root, scopes):
         return None
@@ -114,43 +120,38 @@ def _is_simple_root(root: NestedRow, scopes: Scopes) -> bool:
         return False
     if context.view.relations or rows.needs_transaction(change) or root.reader.is_validated_later:
         return False
-    return _set_automatic_values([change], root.table.shape) and bool(
-        change.values or change.kind == "update"
-    )
+    automatic = _automatic_values([change.values], change.kind, root.table.shape)
+    if automatic is None:
+        return False
+    if change.kind == "create" or change.values:
+        change.values = {**automatic, **change.values}
+    return bool(change.values or change.kind == "update")
 
 
-def _set_automatic_values(changes: Sequence[Change], shape: Shape) -> bool:
-    """Set the defaults that Python computes, which SQLAlchemy does not do for a CTE.
+def _automatic_values(rows: Sequence[Values], kind: str, shape: Shape) -> Values | None:
+    """The defaults that Python computes and that some rows need: SQLAlchemy sets none in a CTE.
 
     Returns:
-        Whether that is possible: not for a default that depends on the row.
+        The values by field; None if one of them depends on the row.
     """
-    is_create = changes[0].kind == "create"
     automatic: Values = {}
     for name, column_shape in shape.columns.items():
         column = column_shape.column
-        default: Any = column.default if is_create else column.onupdate
+        default: Any = column.default if kind == "create" else column.onupdate
         if default is None or default.is_clause_element or default.is_sequence:
             continue
-        if all(name in change.values for change in changes):
+        if all(name in row for row in rows):
             continue
         if is_row_default(default):
-            return False
+            return None
         automatic[name] = default.arg(None) if default.is_callable else default.arg
-    for change in changes:
-        if is_create or change.values:
-            change.values = {**automatic, **change.values}
-    return True
+    return automatic
 
 
 def _children_of(changes: RelationChanges, scopes: Scopes, first: int) -> list[_Children] | None:
     """The children of a relation; None if one statement cannot write them."""
     relation = changes.relation
-    others = (
-        changes.connect, changes.disconnect, changes.upsert, changes.delete,
-        changes.set is not None, changes.disconnects_one, changes.deletes_one,
-    )  # fmt: skip
-    if relation.side != "children" or not relation.relation.is_list or any(others):
+    if relation.side != "children" or not relation.relation.is_list or changes.has_other_verbs:
         return None
     groups: list[_Children] = []
     for kind, rows in (("update", changes.update), ("create", changes.create)):
@@ -180,26 +181,45 @@ def _group(
         or (kind == "create" and rows[0].reader.is_validated_later)
     ):
         return None
-    for row in rows:
-        if kind == "create":
-            apply_scope_values(row.change.values, scope)
-        else:
-            refuse_values_outside_scope(row.change.values, scope)
-    if not _set_automatic_values([row.change for row in rows], table.shape):
+    values = [row.change.values for row in rows]
+    if scope is not None:
+        values = [dict(row_values) for row_values in values]
+        for row_values in values:
+            if kind == "create":
+                apply_scope_values(row_values, scope)
+            else:
+                refuse_values_outside_scope(row_values, scope)
+    automatic = _automatic_values(values, kind, table.shape)
+    if automatic is None or (kind == "update" and not all(values)):
         return None
-    names = common_names([row.change.values for row in rows])
+    shared = _shared(automatic, values, table.shape)
+    if len(shared) < len(automatic):
+        values = [{**automatic, **row_values} for row_values in values]
+        shared = {}
+    names = common_names(values)
     key_names = {column.name for column in relation.key_columns}
+    written = (*names, *shared)
     writable = (
-        bulk.can_insert(names, relation.fields)
+        bulk.can_insert(written, relation.fields)
         if kind == "create"
-        else bulk.can_update(names, relation.fields)
+        else bulk.can_update(written, relation.fields)
     )
     has_order = kind == "update" or len(key_names & set(names)) == 1 or not key_names & set(names)
     if not names or not writable or not has_order:
         return None
-    if any(bulk.sets_parent(row.change.values, relation.fields) for row in rows):
+    if any(bulk.sets_parent(row_values, relation.fields) for row_values in values):
         return None
-    return _Children(relation, kind, rows, names, relation.fields, prefix)
+    keys = [row.change.key for row in rows]
+    return _Children(relation, kind, values, keys, names, shared, relation.fields, prefix)
+
+
+def _shared(automatic: Values, rows: Sequence[Values], shape: Shape) -> Values:
+    """The automatic values that no row has, without foreign keys, which are checked."""
+    return {
+        name: value
+        for name, value in automatic.items()
+        if not shape.columns[name].column.foreign_keys and not any(name in row for row in rows)
+    }
 
 
 class _Builder:
@@ -227,6 +247,7 @@ class _Builder:
                     group.relation.name,
                     group.kind,
                     group.names,
+                    tuple(group.automatic),
                     tuple(r.names for r in group_references),
                 )
                 for group, group_references in zip(self.groups, references, strict=True)
@@ -241,8 +262,9 @@ class _Builder:
 
     def _references(self, group: _Children) -> list[Any]:
         bulk = group.relation.target.writer.bulk_statements
-        values = [row.change.values for row in group.rows]
-        return bulk.references(values, self.scopes, group.checked, creating=group.kind == "create")
+        return bulk.references(
+            group.values, self.scopes, group.checked, creating=group.kind == "create"
+        )
 
     def _parameters(self) -> Values:
         change = self.root.change
@@ -254,11 +276,12 @@ class _Builder:
             columns = group.relation.target.shape.columns
             for name in group.names:
                 parameter = value_parameter(columns[name].column, group.prefix)
-                parameters[parameter] = [row.change.values[name] for row in group.rows]
-            parameters[f"{group.prefix}count"] = len(group.rows)
+                parameters[parameter] = [values[name] for values in group.values]
+            for name, value in group.automatic.items():
+                parameters[value_parameter(columns[name].column, group.prefix)] = value
+            parameters[f"{group.prefix}count"] = len(group.values)
             if group.kind == "update":
-                keys = zip(*(row.change.key for row in group.rows), strict=True)
-                for index, part in enumerate(keys):
+                for index, part in enumerate(zip(*group.keys, strict=True)):
                     parameters[f"{group.prefix}key_{index}"] = list(part)
         return parameters
 
@@ -298,13 +321,14 @@ class _Builder:
         }
         reachable = self._reachable(group, references, input_rows)
         values = [input_rows.c[value_parameter(column, group.prefix)] for column in columns]
+        automatic = self._automatic(group)
         chosen = (
-            select(*fields.values(), *values)
+            select(*fields.values(), *values, *automatic.values())
             .select_from(root.join(input_rows, true()))  # each child has the same parent
             .where(*reachable)
             .order_by(input_rows.c.position)
         )
-        written = insert(shape.table).from_select([*fields, *columns], chosen)
+        written = insert(shape.table).from_select([*fields, *columns, *automatic], chosen)
         return written.returning(*self._returned(group)).cte(group.prefix)
 
     def _updated(self, group: _Children, root: CTE, references: list[Any]) -> CTE:
@@ -346,11 +370,21 @@ class _Builder:
                     ]
                     for name in group.names
                 }
+                | self._automatic(group)
             )
         )
         return written.returning(
             *self._returned(group), input_rows.c.position.label("position")
         ).cte(group.prefix)
+
+    def _automatic(self, group: _Children) -> dict[Any, ColumnElement[Any]]:
+        """The parameters of the defaults that all children share, by column."""
+        shape = group.relation.target.shape
+        columns = [shape.columns[name].column for name in group.automatic]
+        return {
+            column: bindparam(value_parameter(column, group.prefix), type_=column.type)
+            for column in columns
+        }
 
     def _input_rows(self, group: _Children, types: dict[str, Any]) -> Any:
         shape = group.relation.target.shape
@@ -366,9 +400,8 @@ class _Builder:
         row: FromClause | None = None,
     ) -> Sequence[ColumnElement[bool]]:
         foreign_keys = group.relation.target.writer.rows.foreign_keys
-        values = group.rows[0].change.values
         return foreign_keys.reachable_clauses(
-            references, values, self.scopes, group.prefix, row, input_rows
+            references, group.values[0], self.scopes, group.prefix, row, input_rows
         )
 
     def _returned(self, group: _Children) -> list[Any]:
@@ -417,11 +450,4 @@ class _Builder:
             texts[group.relation.name].append(text)
         view = self.context.view
         body = row.body if view.is_exact else view.render_all([from_json(row.body)])[1:-1].decode()
-        parts = [
-            body[1:-1],
-            *(
-                f"{to_json(name).decode()}:[{','.join(row_texts)}]"
-                for name, row_texts in texts.items()
-            ),
-        ]
-        return WrittenRow(f"{{{','.join(parts)}}}".encode(), row.state, row.key)
+        return WrittenRow(with_relations(body, texts).encode(), row.state, row.key)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Table
 from sqlalchemy.orm import RelationshipDirection
 
 from colonnade.errors import ModelError
 from colonnade.models import ColumnShape, RelationShape, Shape
+from colonnade.query import read_value
 from colonnade.rows import BodyReader
 from colonnade.writes._table_context import TableContext
 from colonnade.writes.execution._hooked_writes import HookedWrites
@@ -185,7 +186,7 @@ class NestedRelation:
             if self.referring.columns[name].readonly:
                 raise self._refusal(f"{name} is read-only")
 
-    @property
+    @cached_property
     def fields(self) -> frozenset[str]:
         """The fields of the foreign key."""
         return frozenset(name for name, _ in self.pairs)
@@ -205,6 +206,18 @@ class NestedRelation:
         """The columns of the target's key that a body names; the relation sets the others."""
         key = self.target.shape.primary_key
         return tuple(column for column in key if column.name not in self.omitted)
+
+    @cached_property
+    def key_readers(self) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+        """The names of the key columns in a body, with the functions that read their values."""
+        names = self.target.table_context.key_names
+        shown = dict(zip(self.target.shape.primary_key, names, strict=True))
+        return tuple((shown[column], read_value(column)) for column in self.key_columns)
+
+    @cached_property
+    def has_whole_key(self) -> bool:
+        """Whether a body names the whole key of the target."""
+        return len(self.key_columns) == len(self.target.shape.primary_key)
 
     @property
     def nullable_fields(self) -> frozenset[str]:

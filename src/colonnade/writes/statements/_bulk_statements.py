@@ -31,6 +31,7 @@ from colonnade.query import (
     Scopes,
     compared_type,
     key_parameter,
+    key_parameters,
     value_parameter,
 )
 from colonnade.rows import ReturnedRow, codec_of
@@ -127,7 +128,7 @@ class BulkStatements:
         if self._table_context.backend == "sqlite":
             if scopes:
                 return None
-            return StatementBatch([self._update_one(key, row, scopes) for key, row in changes])
+            return self._update_batch(changes, scopes)
         scope = scopes.written(self._table_context.shape.table)
         for row in rows:
             refuse_values_outside_scope(row, scope)
@@ -225,16 +226,30 @@ class BulkStatements:
         for row in rows:
             names = frozenset(row)
             if names not in plans:
-                plans[names] = self._statements.insert(dict(row), scopes)[0].plan
+                insert_one, _ = self._statements.insert(dict(row), scopes, with_state=False)
+                plans[names] = insert_one.plan
             parameters = self._statements.parameters(row, scopes, prefix="")
             statements.append(plans[names].one(parameters))
         return StatementBatch(statements)
 
-    def _update_one(self, key: Key, values: Values, scopes: Scopes) -> Bound[Any]:
-        statement, _ = self._statements.update(key, values, scopes, None)
-        return statement.plan.bound(
-            statement.parameters, lambda result: self._require_all(result.all(), 1)[0]
-        )
+    def _update_batch(
+        self, changes: list[tuple[Key, Values]], scopes: Scopes
+    ) -> StatementBatch[Any]:
+        plans: dict[frozenset[str], Plan] = {}
+        statements = []
+        for key, row in changes:
+            names = frozenset(row)
+            if names not in plans:
+                update_one, _ = self._statements.update(key, row, scopes, None, with_state=False)
+                plans[names] = update_one.plan
+            parameters = self._statements.parameters(row, scopes, prefix=VALUE_PREFIX)
+            statements.append(
+                plans[names].bound(parameters | key_parameters(key), self._require_row)
+            )
+        return StatementBatch(statements)
+
+    def _require_row(self, result: Any) -> Any:
+        return self._require_all(result.all(), 1)[0]
 
     def _require_all(self, rows: list[Any], count: int) -> list[Any]:
         """Return the updated rows in the requested order.
@@ -340,7 +355,7 @@ class BulkStatements:
             # All rows or none, since the statement may run outside a transaction.
             refused: Any = select(literal_column("1")).select_from(checked_rows)
             chosen = chosen.where(~exists(refused.where(not_(and_(*reachable)))))
-        returned = self._statements.returning_columns(ReturnedRow(table), scopes)
+        returned = self._statements.returning_columns(ReturnedRow(table), scopes, with_state=False)
         return Plan(insert(table).from_select(columns, chosen).returning(*returned))
 
     def _update_plan(
@@ -366,7 +381,8 @@ class BulkStatements:
             references, values, scopes, VALUE_PREFIX, shape.table, input_rows
         )
         locked = lock_in_order(shape, rows, chosen, key_share=True).select_from(rows, key_rows)
-        returned = self._statements.returning_columns(ReturnedRow(shape.table), scopes)
+        source = ReturnedRow(shape.table)
+        returned = self._statements.returning_columns(source, scopes, with_state=False)
         return Plan(
             update(shape.table)
             .where(

@@ -43,9 +43,21 @@ class WriteStatements:
         self.trees = trees
 
     def insert(
-        self, values: Values, scopes: Scopes, checked: frozenset[str] = frozenset()
+        self,
+        values: Values,
+        scopes: Scopes,
+        checked: frozenset[str] = frozenset(),
+        *,
+        with_state: bool = True,
     ) -> tuple[Bound[Any], list[Reference]]:
-        """Build the INSERT of a row, and return it with the foreign keys that it checks."""
+        """Build the INSERT of a row, and return it with the foreign keys that it checks.
+
+        Args:
+            values: The values of the row, by field.
+            scopes: The scopes of the request.
+            checked: Foreign key fields that refer to rows known to exist in scope.
+            with_state: Whether to return the state of the row, from which its ETag is made.
+        """
         table_context = self.table_context
         apply_scope_values(values, scopes.written(table_context.shape.table))
         self.trees.refuse_self(values)
@@ -58,21 +70,29 @@ class WriteStatements:
             names,
             tuple(reference.names for reference in references),
             scopes.structure,
+            with_state,
         )
         plan = table_context.plans.get(
             None if scopes.structure is None else structure,
-            lambda: self._insert_plan(names, references, values, scopes),
+            lambda: self._insert_plan(names, references, values, scopes, with_state=with_state),
         )
         return plan.first(self.parameters(values, scopes, prefix="")), references
 
     def _insert_plan(
-        self, names: tuple[str, ...], references: list[Reference], values: Values, scopes: Scopes
+        self,
+        names: tuple[str, ...],
+        references: list[Reference],
+        values: Values,
+        scopes: Scopes,
+        *,
+        with_state: bool,
     ) -> Plan:
         statement: Any = insert(self.table_context.shape.table)
         if references:
             statement = self._insert(names, references, values, scopes)
         source = ReturnedRow(self.table_context.shape.table)
-        return Plan(statement.returning(*self.returning_columns(source, scopes)))
+        returned = self.returning_columns(source, scopes, with_state=with_state)
+        return Plan(statement.returning(*returned))
 
     def _insert(
         self, names: tuple[str, ...], references: list[Reference], values: Values, scopes: Scopes
@@ -93,8 +113,19 @@ class WriteStatements:
         scopes: Scopes,
         expected: frozenset[str] | None,
         checked: frozenset[str] = frozenset(),
+        *,
+        with_state: bool = True,
     ) -> tuple[Bound[Any], list[Reference]]:
-        """Build the UPDATE of a row, and return it with the foreign keys that it checks."""
+        """Build the UPDATE of a row, and return it with the foreign keys that it checks.
+
+        Args:
+            key: The key of the row.
+            values: The new values, by field.
+            scopes: The scopes of the request.
+            expected: The versions that the row may have; None for any.
+            checked: Foreign key fields that refer to rows known to exist in scope.
+            with_state: Whether to return the state of the row, from which its ETag is made.
+        """
         table_context = self.table_context
         references = self.foreign_keys.to_check(
             values, scopes, creating=False, already_checked=checked
@@ -106,12 +137,15 @@ class WriteStatements:
             names,
             tuple(reference.names for reference in references),
             match is None,
+            with_state,
         )
         plan = table_context.plans.get(
             None
             if scopes.structure is None or _skips_plan_cache(match)
             else (structure, scopes.structure),
-            lambda: self._update_plan(names, references, values, scopes, match),
+            lambda: self._update_plan(
+                names, references, values, scopes, match, with_state=with_state
+            ),
         )
         parameters = (
             self.parameters(values, scopes, prefix=VALUE_PREFIX)
@@ -127,10 +161,13 @@ class WriteStatements:
         values: Values,
         scopes: Scopes,
         match: frozenset[str] | None,
+        *,
+        with_state: bool,
     ) -> Plan:
         statement = self._update(names, references, values, scopes, match)
         source = ReturnedRow(self.table_context.shape.table)
-        return Plan(statement.returning(*self.returning_columns(source, scopes)))
+        returned = self.returning_columns(source, scopes, with_state=with_state)
+        return Plan(statement.returning(*returned))
 
     def _update(
         self,
@@ -218,12 +255,21 @@ class WriteStatements:
             key_clause(shape, rows), *scopes.clauses(shape.table, rows)
         )
 
-    def returning_columns(self, source: Any, scopes: Scopes) -> list[Any]:
-        """Build the columns that a write returns: ``body``, ``state`` and ``key``."""
+    def returning_columns(
+        self, source: Any, scopes: Scopes, *, with_state: bool = True
+    ) -> list[Any]:
+        """Build the columns that a write returns: ``body``, ``state`` and ``key``.
+
+        Args:
+            source: The row.
+            scopes: The scopes of the request.
+            with_state: Whether to return the state. The rows of a batch have no ETags, and their
+                states take as long to build as their bodies.
+        """
         table_context = self.table_context
-        columns = row_columns(
-            table_context.view, source, scopes, table_context.backend, table_context.state_columns
-        )
+        view, backend = table_context.view, table_context.backend
+        state_columns = table_context.state_columns if with_state else []
+        columns = row_columns(view, source, scopes, backend, state_columns)
         return [*columns, self.key_column(source)]
 
     def key_column(self, source: Any) -> ColumnElement[Any]:

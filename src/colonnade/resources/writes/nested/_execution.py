@@ -22,6 +22,7 @@ from colonnade.writes import (
     RejectedError,
     RunStatements,
     WrittenRow,
+    planned_writes,
     single_statement,
 )
 
@@ -74,7 +75,8 @@ async def run_nested(
             row = await table_context.run(context, statement)
             if row is not None:
                 return respond([row])
-        return respond(await table_context.run(context, work, begin=True))
+        planned = None if one_by_one else planned_writes(changes)
+        return respond(await table_context.run(context, planned or work, begin=True))
 
     try:
         response = await attempt(one_by_one=False)
