@@ -135,6 +135,7 @@ PAGE_10000 = Workload(
 )
 
 WORKLOADS = (
-    LIST, NESTED, FILTERED, ROW, CREATE, PATCH, DELETE, BATCHED, GRAPH, GRAPH_UPDATE,
+    LIST, NESTED, FILTERED, ROW, GRAPH_UPDATE, CREATE, PATCH, DELETE, BATCHED, GRAPH,
     PAGE_1, PAGE_10000
 )  # fmt: skip
+"""In this order: all tasks of a project are updated before one of them is deleted."""
