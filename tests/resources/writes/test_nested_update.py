@@ -587,3 +587,29 @@ def test_relations_of_the_read_schema_show_all_that_was_written(
         changed = patched(client, "/tasks/2", body)
         assert changed["project"]["name"] == "B"
         assert [task["title"] for task in changed["project"]["tasks"]] == ["4", "3"]
+
+
+def test_a_row_that_a_cascade_deletes_is_not_the_error_of_a_refused_body(db: Database) -> None:
+    class Project(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        tasks: list["Task"] = Relationship(passive_deletes="all")
+
+    class Task(SQLModel, table=True):
+        id: str = Field(primary_key=True)
+        project_id: int | None = Field(default=None, foreign_key="project.id")
+        parent_id: str | None = Field(default=None, foreign_key="task.id", ondelete="CASCADE")
+
+    db.create_all()
+    tasks = Resource(Task, db)
+    projects = Resource(Project, db, nested={"tasks": tasks})
+    with serving(projects, tasks) as client:
+        rows = [{"id": "a"}, {"id": "b", "parent_id": "a"}, {"id": "c"}]
+        assert client.post("/projects", json={"tasks": rows}).status_code == 201
+        before = client.get("/tasks").json()
+        body: dict[str, Any] = {"tasks": {"delete": ["a", "b"], "create": [{"id": "c"}]}}
+        status, loc = refusal(client.patch("/projects/1", json=body))
+        assert (status, loc) == (409, ["body", "tasks", "create", 0, "id"])
+        assert client.get("/tasks").json() == before
+        body["tasks"]["create"] = [{"id": "d"}]
+        patched(client, "/projects/1", body)
+        assert ids(client.get("/tasks").json()) == ["c", "d"]

@@ -182,7 +182,9 @@ class NestedWriter:
 
             self._hooks.delete(table, changes, at)
         elif self.one_by_one:
-            for change, (_, loc) in zip(changes, keys, strict=True):
+            for change, (key, loc) in zip(changes, keys, strict=True):
+                if not self.stored(table, scopes).by_key([key], []):
+                    continue  # an earlier one of them has deleted it by a cascade
                 with located(loc, table.shape, deleting=True):
                     table.writer.delete(self.connection, ChangeSet("delete", [change], scopes))
         else:
