@@ -71,17 +71,6 @@ class Problem(RejectedError, HTTPException):  # noqa: N818  # the name of RFC 94
         ```
     """
 
-    def __init__(
-        self,
-        status_code: int,
-        detail: str,
-        *,
-        kind: str = "",
-        errors: Sequence[Mapping[str, Any]] = (),
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        RejectedError.__init__(self, status_code, detail, kind=kind, errors=errors, headers=headers)
-
     @classmethod
     def of(cls, error: RejectedError) -> "Problem":
         """Return the error response of a write that is not carried out."""
