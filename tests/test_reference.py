@@ -50,6 +50,7 @@ INTERNAL = {
     "colonnade.lint.schema": "serves `colonnade check`",
     "colonnade.migrations.operations": "the implementation of `colonnade.migrations.steps`",
     "colonnade.query": "serves `colonnade.resources`",
+    "colonnade.resources.openapi": "serves `colonnade.resources`",
     "colonnade.rows": "serves `colonnade.resources`",
     "colonnade.templates": "serves `colonnade new`",
     "colonnade.writes": "serves `colonnade.resources`",

@@ -118,7 +118,7 @@ class UpsertWrites:
             create = change.copy()
             create.conflict = None
             return create
-        key = tuple(key_row)
+        key = self._rows.key_of(key_row)
         if conflict.keeps:
             row = self._rows.current(connection, key, change.scopes)
             if row is None:  # deleted since

@@ -157,7 +157,7 @@ class UpsertStatements:
         shape, backend = self._shape, self._table_context.backend
         source = shape.table
         values = [new_value(shape, column, names, backend) for column in key.elements]
-        statement: Select[Any] = select(*(column.column for column in shape.primary_key)).where(
+        statement: Select[Any] = select(self._statements.key_column(source)).where(
             *key.matches(source, values),
             key.condition(backend, source),
             *scopes.clauses(shape.table, source),
