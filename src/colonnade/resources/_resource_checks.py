@@ -21,7 +21,7 @@ def refuse_unset_columns(table_context: ResourceContext, hooks: Hooks) -> None:
     """Refuse required columns of new rows that neither a body, a hook nor a scope could set.
 
     Raises:
-        ModelError: There is such a column.
+        ModelError: Nothing could set a required column.
     """
     unset = table_context.create.unset_columns
     is_scoped = _scoping.has_scope(table_context.db, table_context.shape.table)

@@ -122,7 +122,7 @@ class PlannedWork(Generic[T_co]):
 
     def __call__(self, connection: Connection) -> T_co:
         """Execute the plans."""
-        raise NotImplementedError
+        raise NotImplementedError  # implemented by every subclass
 
 
 class StatementBatch(PlannedWork[list[T_co]]):

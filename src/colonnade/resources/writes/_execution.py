@@ -117,7 +117,7 @@ class WriteExecution:
             response: Response = written if idempotent_request else respond(written)
         except FAILURES as error:
             await self._name_cause(context, changes, error)
-            if isinstance(error, RejectedError):
+            if isinstance(error, RejectedError) and not isinstance(error, Problem):
                 raise Problem.of(error) from error.__cause__
             raise
         for kind, arguments in committed:

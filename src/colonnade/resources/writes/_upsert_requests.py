@@ -31,7 +31,7 @@ class UpsertRequestParser:
         max_rows: The maximum number of rows in a batch.
 
     Attributes:
-        options: Reads what a request asks to happen on a conflict.
+        options: Reads the query parameters.
     """
 
     def __init__(self, table: ResourceTable, max_rows: int) -> None:

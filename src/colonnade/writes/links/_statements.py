@@ -31,8 +31,8 @@ class LinkStatements:
     def link(self, change: LinkChange) -> Bound[Any]:
         """Build the INSERT that updates an existing link.
 
-        It returns the link as ``body``; nothing if a row is not in scope, or if the link exists
-        outside its scope.
+        It returns the link as ``body``, and no row if one of the two rows is out of scope, or if
+        the link exists outside its scope.
         """
         references = self.references(change)
         names, updated = tuple(change.values), self._updated(change)
@@ -44,13 +44,13 @@ class LinkStatements:
         return plan.first(parameters)
 
     def unlink(self, change: LinkChange) -> Bound[Any]:
-        """Build the DELETE; it returns nothing if there is no link in scope."""
+        """Build the DELETE, which returns a row if it has deleted a link."""
         return self._plan(("unlink",), change, lambda: self._unlink_plan(change.scopes)).first(
             self.parameters(change)
         )
 
     def existing(self, scopes: Scopes) -> Select[Any]:
-        """Build the SELECT that says whether both rows exist inside their scopes."""
+        """Build the SELECT of two flags: whether each of the rows exists inside its scope."""
         return select(
             self._link.source_side.exists_clause(scopes).label("source"),
             self._link.target_side.exists_clause(scopes).label("target"),

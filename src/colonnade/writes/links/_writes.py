@@ -1,4 +1,4 @@
-"""Linking and unlinking two rows on a connection, with the checks that it must pass."""
+"""Linking and unlinking two rows on a connection, with all checks."""
 
 from dataclasses import replace
 from typing import Any

@@ -41,7 +41,7 @@ _BODY: Loc = ("body",)
 
 
 class NestedScopes(Protocol):
-    """The scopes of a request, as far as its body needs them."""
+    """The scopes of a request, for the tables and links in its body."""
 
     def of_table(self, table: WritableTable) -> Scopes:
         """Return the scopes of a write of a table."""

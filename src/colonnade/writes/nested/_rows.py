@@ -166,7 +166,7 @@ class RelationChanges:
 
     @property
     def has_other_verbs(self) -> bool:
-        """Whether anything but new and updated rows is asked for."""
+        """Whether the relation has other changes than new and updated rows."""
         return (
             bool(self.connect or self.disconnect or self.upsert or self.delete)
             or self.set is not None

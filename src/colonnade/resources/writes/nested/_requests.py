@@ -29,7 +29,7 @@ class RequestScopes:
         request: The request.
 
     Attributes:
-        refusal: The first denial of access; None if there is access to all tables.
+        refusal: The first denial of access; None if the request may access all tables.
     """
 
     def __init__(self, request: Request) -> None:
