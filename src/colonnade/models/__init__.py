@@ -1,6 +1,6 @@
 """Tables: the model class, columns, mixins, ``Shape`` and derived schemas."""
 
-from colonnade.models._annotations import Bounds
+from colonnade.models._annotations import Annotation, Bounds
 from colonnade.models._clock import now, stop_clock
 from colonnade.models._constraints import check_name, constraint_name
 from colonnade.models._fields import Field, FieldFlags
@@ -22,7 +22,7 @@ from colonnade.models._schemas import (
     schemas,
     with_absent_fields,
 )
-from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape
+from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape, value_shape
 from colonnade.models._storable import (
     Base64JSON,
     from_base64,
@@ -42,6 +42,7 @@ from colonnade.models._uuids import uuid7
 from colonnade.models._words import plural, singular, snake, with_article
 
 __all__ = [
+    "Annotation",
     "Base64JSON",
     "Bounds",
     "ColumnShape",
@@ -86,6 +87,7 @@ __all__ = [
     "table_classes",
     "to_base64",
     "uuid7",
+    "value_shape",
     "with_absent_fields",
     "with_article",
 ]

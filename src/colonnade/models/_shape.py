@@ -23,6 +23,7 @@ from sqlalchemy import (
     inspect,
 )
 from sqlalchemy import Enum as NativeEnum
+from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
 from colonnade.errors import ModelError
@@ -442,3 +443,36 @@ def _is_unique(column: Column[Any]) -> bool:
     sets = [set(index.columns) for index in table.indexes if index.unique]
     sets += [set(c.columns) for c in table.constraints if isinstance(c, UniqueConstraint)]
     return {column} in [*sets, set(table.primary_key.columns)]
+
+
+def value_shape(
+    name: str,
+    annotation: Annotation,
+    column_type: TypeEngine[Any] | None = None,
+    *,
+    nullable: bool = True,
+) -> ColumnShape:
+    """The shape of a value that is computed, or is part of a JSON column.
+
+    Args:
+        name: The name of the value.
+        annotation: The analyzed annotation of the value.
+        column_type: The type of the SQL expression; None for a value that is not compared.
+        nullable: Whether the value may be NULL.
+    """
+    choices = get_args(annotation.type) if get_origin(annotation.type) is Literal else None
+    return ColumnShape(
+        name=name,
+        column=Column(name, column_type, nullable=nullable),
+        field=FieldInfo(annotation=annotation.type),
+        annotation=annotation,
+        kind=_kind(annotation),
+        nullable=nullable,
+        primary_key=False,
+        unique=False,
+        generated=False,
+        has_default=True,
+        foreign_key=None,
+        choices=choices,
+        flags=FieldFlags(),
+    )

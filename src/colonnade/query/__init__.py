@@ -1,9 +1,10 @@
 """Queries: filters, ordering, pages and includes. A ``Page`` compiles to one SELECT."""
 
-from colonnade.query._comparisons import stored_json
+from colonnade.query._aggregate_functions import WideDecimal, WideInteger
+from colonnade.query._comparisons import quoted, stored_json
 from colonnade.query._cursors import CursorPosition
-from colonnade.query._filter_reader import MAX_LIST_VALUES, FilterReader, Parameter
-from colonnade.query._filters import OPERATORS, Filter, Operator, operators_of
+from colonnade.query._filter_reader import FilterReader, Parameter
+from colonnade.query._filters import Filter
 from colonnade.query._includes import (
     ROWS_PER_PARENT,
     Include,
@@ -11,6 +12,7 @@ from colonnade.query._includes import (
     include_paths,
     read_includes,
 )
+from colonnade.query._json_paths import JSONPath
 from colonnade.query._key_parameters import (
     VALUE_PREFIX,
     key_parameter,
@@ -18,27 +20,31 @@ from colonnade.query._key_parameters import (
     value_parameter,
 )
 from colonnade.query._named_tables import named_tables, tables_of
+from colonnade.query._operators import MAX_LIST_VALUES, OPERATORS, Operator, operators_of
 from colonnade.query._ordering import (
     Ordering,
     SortColumn,
     key_ordering,
     read_ordering,
     sortable_columns,
+    sortable_paths,
 )
 from colonnade.query._page import Count, Page, ParentRow, key_clause
 from colonnade.query._parameters import OPTIONS, Option, PageReader
+from colonnade.query._paths import FieldPath
 from colonnade.query._queryable_tables import (
     QueryableTable,
     RelationTarget,
     did_you_mean,
     public_name,
 )
+from colonnade.query._related_aggregates import RelatedAggregate
 from colonnade.query._relations import RelationJoin, correlated
+from colonnade.query._row_sources import RowSource
 from colonnade.query._scopes import NO_SCOPES, Scope, Scopes, adapt_to_source
 from colonnade.query._values import (
     compared_type,
     read_value,
-    sort_value,
     value_adapter,
     value_type,
 )
@@ -52,10 +58,12 @@ __all__ = [
     "VALUE_PREFIX",
     "Count",
     "CursorPosition",
+    "FieldPath",
     "Filter",
     "FilterReader",
     "Include",
     "Includes",
+    "JSONPath",
     "Operator",
     "Option",
     "Ordering",
@@ -64,11 +72,15 @@ __all__ = [
     "Parameter",
     "ParentRow",
     "QueryableTable",
+    "RelatedAggregate",
     "RelationJoin",
     "RelationTarget",
+    "RowSource",
     "Scope",
     "Scopes",
     "SortColumn",
+    "WideDecimal",
+    "WideInteger",
     "adapt_to_source",
     "compared_type",
     "correlated",
@@ -81,11 +93,12 @@ __all__ = [
     "named_tables",
     "operators_of",
     "public_name",
+    "quoted",
     "read_includes",
     "read_ordering",
     "read_value",
-    "sort_value",
     "sortable_columns",
+    "sortable_paths",
     "stored_json",
     "tables_of",
     "value_adapter",

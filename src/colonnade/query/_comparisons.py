@@ -5,12 +5,30 @@ from functools import cache
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import ARRAY, REAL, Boolean, Double, Float, Integer, Numeric, String, Text, types
+from sqlalchemy import (
+    ARRAY,
+    REAL,
+    Boolean,
+    ColumnElement,
+    Double,
+    Float,
+    Integer,
+    Numeric,
+    String,
+    Text,
+    literal_column,
+    types,
+)
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
 NUMBERS = (Float, Double, Numeric)
+
+
+def quoted(text: str) -> ColumnElement[str]:
+    """A text as an SQL literal."""
+    return literal_column("'" + text.replace("'", "''") + "'", Text())
 
 
 class ListOf(types.TypeDecorator[Any]):

@@ -69,7 +69,7 @@ def write_cursor(values: str, fingerprint: str, ordering: Ordering, *, backwards
 
 
 def _too_long_error(ordering: Ordering) -> dict[str, Any]:
-    names = ", ".join(sort_column.column.name for sort_column in ordering)
+    names = ", ".join(sort_column.name for sort_column in ordering)
     message = (
         f"Cannot link to the next page: the first or last row has values in {names} "
         f"that do not fit into a cursor of {MAX_CURSOR_LENGTH} characters. Sort by shorter columns"
@@ -94,8 +94,7 @@ def read_cursor(text: str, fingerprint: str, ordering: Ordering) -> CursorPositi
         content = _decompress(payload[1:]) if is_compressed else payload[1:]
         pairs = zip(ordering, from_json(content), strict=True)
         values = tuple(
-            _checked_value(value, nullable=sort_column.column.nullable)
-            for sort_column, value in pairs
+            _checked_value(value, nullable=sort_column.nullable) for sort_column, value in pairs
         )
     except (ValueError, TypeError, KeyError, zlib.error):
         message = "The cursor does not belong to this query. Follow the links without changing them"

@@ -10,26 +10,14 @@ from pydantic_core import from_json
 
 from colonnade.errors import QueryError, error_entry
 from colonnade.models import ColumnShape, require_storable
-from colonnade.query._filters import (
-    LISTS,
-    OPERATORS,
-    SEARCH,
-    All,
-    AnyOf,
-    Compare,
-    Filter,
-    Node,
-    Not,
-    Operator,
-    Related,
-    operators_of,
-)
+from colonnade.query._filters import All, AnyOf, Compare, Filter, Node, Not, Related
+from colonnade.query._json_operands import any_type_comparison, element_operand, require_list
+from colonnade.query._json_paths import JSONPath
+from colonnade.query._operators import LISTS, OPERATORS, SEARCH, Operator
+from colonnade.query._path_reader import PathError, read_lookup
+from colonnade.query._paths import FieldPath
 from colonnade.query._queryable_tables import QueryableTable, did_you_mean
 from colonnade.query._values import read_value
-
-MAX_LIST_VALUES = 1000
-"""The maximum number of values of ``in`` and ``not_in``."""
-
 
 MAX_CONDITIONS = 100
 """The maximum number of conditions in a request, and of objects in ``where``. PostgreSQL plans
@@ -76,18 +64,25 @@ class FilterReader:
             texts: Its values: one for each time it occurs.
             parameter: The filter that it stands for.
         """
-        if parameter.operator in {"in", "not_in"}:
+        if parameter.operator in LISTS:
             operand: Any = [value for text in texts for value in split_list(text)]
         elif len(texts) > 1:
             self._add_error(("query", name), "repeated", f"{name} can be used only once", texts)
             return
         else:
             operand = texts[0]
-        node: Node | None = self._compare(
-            parameter.column, parameter.shape, parameter.operator, operand, ("query", name)
-        )
+        path, operator = parameter.path, parameter.operator
+        if isinstance(path, JSONPath) and path.takes_every_type and operator not in SEARCH:
+            operand = (
+                [json_operand(value) for value in operand]
+                if isinstance(operand, list)
+                else json_operand(operand)
+            )
+        node: Node | None = self._compare(path, operator, operand, ("query", name))
+        for relation in reversed(parameter.relations):
+            node = None if node is None else Related(relation, node)
         if node is not None:
-            self.nodes.append(Related(parameter.relation, node) if parameter.relation else node)
+            self.nodes.append(node)
 
     def parse_where(self, text: str) -> None:
         """Parse the JSON of ``where``."""
@@ -139,15 +134,24 @@ class FilterReader:
         if name in queryable.relations:
             inner = self._parse_object(value, queryable.relations[name].queryable, loc, depth + 1)
             return None if inner is None else Related(name, inner)
-        column, operator = _column_and_operator(name, queryable)
-        if column is None:
+        try:
+            lookup = read_lookup(name, queryable, whole=False)
+        except PathError as error:
+            self._add_error(loc, "unknown_field", str(error), value)
+            return None
+        if lookup is None:
             known = [*queryable.columns, *queryable.relations]
             message = f"Unknown field {name}.{did_you_mean(name, known)}"
             self._add_error(loc, "unknown_field", message, value)
             return None
-        if operator is None and isinstance(value, dict):
-            return self._parse_operators(column, value, queryable, loc)
-        return self._compare(column, queryable.columns[column], operator or "eq", value, loc)
+        node: Node | None
+        if lookup.operator is None and isinstance(value, dict):
+            node = self._parse_operators(lookup.path, value, loc, depth)
+        else:
+            node = self._compare(lookup.path, lookup.operator or "eq", value, loc)
+        for relation in reversed(lookup.relations):
+            node = None if node is None else Related(relation, node)
+        return node
 
     def _parse_combination(
         self, name: str, value: Any, queryable: QueryableTable, loc: tuple[Any, ...], depth: int
@@ -163,41 +167,52 @@ class FilterReader:
         return All(nodes) if name == "and" else AnyOf(nodes)
 
     def _parse_operators(
-        self, column: str, value: dict[str, Any], queryable: QueryableTable, loc: tuple[Any, ...]
+        self, path: FieldPath, value: dict[str, Any], loc: tuple[Any, ...], depth: int
     ) -> Node | None:
         nodes = []
-        for operator, operand in value.items():
-            if operator not in OPERATORS:
-                message = f"Unknown operator {operator}.{did_you_mean(operator, OPERATORS)}"
-                self._add_error((*loc, operator), "unknown_operator", message, operand)
-                continue
-            shape = queryable.columns[column]
-            node = self._compare(column, shape, operator, operand, (*loc, operator))
+        for name, operand in value.items():
+            operator = next((known for known in OPERATORS if known == name), None)
+            member = path.child(name) if isinstance(path, JSONPath) else None
+            node: Node | None = None
+            if operator is not None and (operator in path.operators or member is None):
+                node = self._compare(path, operator, operand, (*loc, name))
+            elif member is not None:
+                node = self._parse_json_member(member, operand, (*loc, name), depth + 1)
+            else:
+                known = [*OPERATORS, *(path.names if isinstance(path, JSONPath) else ())]
+                message = f"Unknown operator {name}.{did_you_mean(name, known)}"
+                self._add_error((*loc, name), "unknown_operator", message, operand)
             if node is not None:
                 nodes.append(node)
         return nodes[0] if len(nodes) == 1 else All(tuple(nodes))
 
+    def _parse_json_member(
+        self, path: FieldPath, operand: Any, loc: tuple[Any, ...], depth: int
+    ) -> Node | None:
+        if depth > MAX_WHERE_DEPTH:
+            message = f"where is nested more than {MAX_WHERE_DEPTH} levels deep"
+            self._add_error(loc, "too_deep", message, None)
+            return None
+        if isinstance(operand, dict):
+            return self._parse_operators(path, operand, loc, depth)
+        return self._compare(path, "eq", operand, loc)
+
     def _compare(
-        self,
-        name: str,
-        column: ColumnShape,
-        operator: Operator,
-        operand: Any,
-        loc: tuple[Any, ...],
-    ) -> Compare | None:
+        self, path: FieldPath, operator: Operator, operand: Any, loc: tuple[Any, ...]
+    ) -> Node | None:
         self._conditions += 1
         if self._conditions > MAX_CONDITIONS:
             self._too_many(loc, self._conditions, "conditions")
             return None
-        if operator not in operators_of(column):
-            allowed = ", ".join(operators_of(column))
-            message = f"{operator} does not apply to {name}. Use one of {allowed}"
+        if operator not in path.operators:
+            allowed = ", ".join(path.operators)
+            message = f"{operator} does not apply to {path.text}. Use one of {allowed}"
             self._add_error(loc, "unknown_operator", message, operand)
             return None
         try:
             if operator == "is_null":
-                return Compare(name, operator, negated=not _boolean(operand))
-            value = _operand(column, operator, operand)
+                return Compare(path, operator, negated=not _boolean(operand))
+            node, values = _comparison(path, operator, operand)
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_context=False):
                 self._add_error(loc, detail["type"], detail["msg"], detail["input"])
@@ -205,8 +220,8 @@ class FilterReader:
         except ValueError as error:
             self._add_error(loc, "value_error", str(error), None)
             return None
-        self.values.append(value)
-        return Compare(name, operator)
+        self.values += values
+        return node
 
     def _too_many(self, loc: tuple[Any, ...], count: int, what: str) -> None:
         if count == MAX_CONDITIONS + 1:
@@ -222,42 +237,60 @@ class Parameter(NamedTuple):
     """The filter that a query parameter stands for.
 
     Attributes:
-        relation: The relation that it crosses; None for a column of the table itself.
-        column: The column's public name.
+        relations: The relations that it crosses.
+        path: The field.
         operator: The comparison.
-        shape: The column.
     """
 
-    relation: str | None
-    column: str
+    relations: tuple[str, ...]
+    path: FieldPath
     operator: Operator
-    shape: ColumnShape
+
+
+def read_parameter(name: str, queryable: QueryableTable) -> Parameter | None:
+    """The filter that a query parameter stands for; None if it does not name a field.
+
+    Raises:
+        PathError: It names a field, but goes on with something that the field does not have.
+    """
+    lookup = read_lookup(name, queryable)
+    if lookup is None:
+        return None
+    return Parameter(lookup.relations, lookup.path, lookup.operator or "eq")
 
 
 def filter_parameters(
     queryable: QueryableTable, reserved: frozenset[str]
 ) -> Iterator[tuple[str, Parameter]]:
-    """The query parameters that filter a table, by name.
+    """The usual filter parameters of a table: of its fields, and those of its relations.
+
+    Others are read by ``read_parameter``.
 
     Args:
         queryable: The table.
         reserved: Names with another meaning: ``limit`` is not a filter, ``limit__eq`` is.
     """
-    yield from _column_parameters(queryable, None, reserved)
+    yield from _field_parameters(queryable, (), reserved)
     for name, target in queryable.relations.items():
-        yield from _column_parameters(target.queryable, name, frozenset())
+        yield from _field_parameters(target.queryable, (name,), frozenset())
 
 
-def _column_parameters(
-    queryable: QueryableTable, relation: str | None, reserved: frozenset[str]
+def _field_parameters(
+    queryable: QueryableTable, relations: tuple[str, ...], reserved: frozenset[str]
 ) -> Iterator[tuple[str, Parameter]]:
-    prefix = f"{relation}__" if relation else ""
-    for name, column in queryable.columns.items():
-        for operator in operators_of(column):
-            parameter = Parameter(relation, name, operator, column)
+    paths = [*queryable.paths.values(), *queryable.aggregates.values()]
+    lengths = (
+        path.child("length")
+        for path in paths
+        if isinstance(path, JSONPath) and path.type.form == "list"
+    )
+    for path in (*paths, *(length for length in lengths if length is not None)):
+        name = "__".join((*relations, *path.text.split(".")))
+        for operator in path.operators:
+            parameter = Parameter(relations, path, operator)
             if operator == "eq" and name not in reserved:
-                yield prefix + name, parameter
-            yield f"{prefix}{name}__{operator}", parameter
+                yield name, parameter
+            yield f"{name}__{operator}", parameter
 
 
 def split_list(text: str) -> list[Any]:
@@ -288,28 +321,32 @@ def _repeated_name(text: str) -> str | None:
     return repeated[0] if repeated else None
 
 
-def _column_and_operator(
-    name: str, queryable: QueryableTable
-) -> tuple[str | None, Operator | None]:
-    if name in queryable.columns:
-        return name, None
-    column, _, operator = name.rpartition("__")
-    for known in OPERATORS:
-        if operator == known and column in queryable.columns:
-            return column, known
-    return None, None
+def json_operand(text: Any) -> Any:
+    """The JSON value of a text in a query string: a number, true or false, or the text itself."""
+    if not isinstance(text, str):
+        return text
+    try:
+        value = from_json(text, allow_inf_nan=False)
+    except ValueError:
+        return text
+    return value if isinstance(value, str | int | float) else text
+
+
+def _comparison(path: FieldPath, operator: Operator, operand: Any) -> tuple[Node, list[Any]]:
+    """The node of a comparison, and the values that it compares with."""
+    if isinstance(path, JSONPath):
+        if path.takes_every_type:
+            return any_type_comparison(path, operator, operand)
+        if path.type.form == "list":
+            return Compare(path, operator), [element_operand(path.type.element, operator, operand)]
+    return Compare(path, operator), [_operand(path.shape, operator, operand)]
 
 
 def _operand(column: ColumnShape, operator: Operator, operand: Any) -> Any:
     """The value, or tuple of values, to compare a column with."""
     read = read_value(column)
     if operator in LISTS:
-        if not isinstance(operand, list):
-            raise ValueError(f"{operator} takes a list")
-        if len(operand) > MAX_LIST_VALUES:
-            raise ValueError(
-                f"{operator} takes at most {MAX_LIST_VALUES} values, got {len(operand)}"
-            )
+        operand = require_list(operator, operand)
         return _all_spellings(column, tuple(read(item) for item in operand))
     if operator in SEARCH:
         if not isinstance(operand, str):

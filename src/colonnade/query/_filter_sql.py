@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Double,
-    FromClause,
     String,
     and_,
     bindparam,
@@ -31,65 +30,68 @@ from colonnade.query._comparisons import (
     stored_datetime,
     text_position,
 )
-from colonnade.query._filters import (
-    LISTS,
-    SEARCH,
-    All,
-    AnyOf,
-    Compare,
-    Node,
-    Not,
-    Operator,
-    Related,
-)
+from colonnade.query._filters import All, AnyOf, Compare, Node, Not, Related
+from colonnade.query._operators import LISTS, SEARCH, Operator
 from colonnade.query._queryable_tables import QueryableTable
 from colonnade.query._relations import RelationJoin
+from colonnade.query._row_sources import RowSource
 from colonnade.query._scopes import Scopes
 from colonnade.query._values import compared_type
 
 TEXT = String()
 
+VALUE_PREFIX = "v"
+"""The prefix of the parameters for the values of a filter."""
+
 
 class FilterCompiler:
-    """Compiles conditions to SQL; the parameters ``v0``, ``v1``... follow the order of the tree."""
+    """Compiles conditions to SQL; the parameters ``v0``, ``v1``... follow the order of the tree.
 
-    def __init__(self, scopes: Scopes) -> None:
+    Args:
+        scopes: The scopes of the request.
+        prefix: The prefix of the names of the parameters.
+    """
+
+    def __init__(self, scopes: Scopes, prefix: str = VALUE_PREFIX) -> None:
         self._scopes = scopes
+        self._prefix = prefix
         self._next_value = 0
 
     def compile(
-        self, node: Node, queryable: QueryableTable, source: FromClause
+        self, node: Node, queryable: QueryableTable, rows: RowSource
     ) -> ColumnElement[bool]:
-        """Compile a condition on ``source``, which has the columns of the table."""
+        """Compile a condition on rows of the table."""
         if isinstance(node, All):
-            parts = [self.compile(child, queryable, source) for child in node.all]
+            parts = [self.compile(child, queryable, rows) for child in node.all]
             return and_(*parts) if parts else sql_true()
         if isinstance(node, AnyOf):
-            parts = [self.compile(child, queryable, source) for child in node.any]
+            parts = [self.compile(child, queryable, rows) for child in node.any]
             return or_(*parts) if parts else sql_false()
         if isinstance(node, Not):
-            return not_(self.compile(node.negated, queryable, source))
+            return not_(self.compile(node.negated, queryable, rows))
         if isinstance(node, Related):
             target = queryable.relations[node.relation]
-            joined = RelationJoin(target.relation, source, self._scopes)
-            inner = self.compile(node.condition, target.queryable, joined.target)
+            joined = RelationJoin(target.relation, rows.source, self._scopes)
+            related = RowSource(joined.target, self._scopes)
+            inner = self.compile(node.condition, target.queryable, related)
             return exists(joined.select(sql_true()).where(inner))
-        return self._compare(node, queryable.columns[node.column], source)
+        return self._compare(node, rows)
 
-    def _compare(
-        self, node: Compare, shape: ColumnShape, source: FromClause
-    ) -> ColumnElement[bool]:
-        column: ColumnElement[Any] = source.c[shape.column.key]
-        if node.operator == "is_null":
-            return column.is_not(None) if node.negated else column.is_(None)
-        bind = f"v{self._next_value}"
+    def _compare(self, node: Compare, rows: RowSource) -> ColumnElement[bool]:
+        path, operator = node.path, node.operator
+        value = path.sql(rows)
+        if operator == "is_null":
+            return value.is_not(None) if node.negated else value.is_(None)
+        bind = f"{self._prefix}{self._next_value}"
         self._next_value += 1
-        condition = _condition(node.operator, shape, column, bind)
-        if not shape.nullable:
+        condition = path.condition(operator, rows, bind)
+        if condition is None:
+            condition = _condition(operator, path.shape, value, bind)
+        if not path.shape.nullable:
             return condition
-        if node.operator in {"ne", "not_in"}:
-            return or_(column.is_(None), condition)
-        return and_(column.is_not(None), condition)
+        if operator in {"ne", "not_in"}:
+            return or_(value.is_(None), condition)
+        return and_(value.is_not(None), condition)
 
 
 def _condition(

@@ -8,33 +8,10 @@ any condition.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
-from colonnade.models import ColumnShape
-from colonnade.query._values import is_text
-
-Operator = Literal[
-    "eq", "ne", "lt", "lte", "gt", "gte", "in", "not_in", "is_null",
-    "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith",
-]  # fmt: skip
-
-
-OPERATORS: tuple[Operator, ...] = get_args(Operator)
-
-
-_EQUAL: tuple[Operator, ...] = ("eq", "ne", "in", "not_in")
-
-
-LISTS: tuple[Operator, ...] = ("in", "not_in")
-
-
-_ORDER: tuple[Operator, ...] = ("lt", "lte", "gt", "gte")
-
-
-SEARCH: tuple[Operator, ...] = (
-    "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith",
-)  # fmt: skip
-
+from colonnade.query._operators import Operator
+from colonnade.query._paths import FieldPath
 
 MAX_CACHED_CONDITIONS = 20
 """SQL is cached for filters of up to this many conditions, so that clients cannot fill memory."""
@@ -42,9 +19,9 @@ MAX_CACHED_CONDITIONS = 20
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A column compared with a value or list; ``negated`` turns ``is_null`` into "is not null"."""
+    """A field compared with a value or list; ``negated`` turns ``is_null`` into "is not null"."""
 
-    column: str
+    path: FieldPath
     operator: Operator
     negated: bool = False
 
@@ -100,13 +77,3 @@ class Filter:
     def is_long(self) -> bool:
         """Whether it has so many conditions that its SQL is not cached."""
         return len(self.values) > MAX_CACHED_CONDITIONS
-
-
-def operators_of(column: ColumnShape) -> tuple[Operator, ...]:
-    """The operators that apply to a column of this kind."""
-    null: tuple[Operator, ...] = ("is_null",)
-    if column.kind in {"json", "bytes", "other"}:
-        return null
-    if column.kind in {"boolean", "enum", "literal", "ip"}:
-        return _EQUAL + null
-    return _EQUAL + _ORDER + null + (SEARCH if is_text(column) else ())

@@ -4,6 +4,7 @@ import re
 from typing import Any, NamedTuple
 
 from colonnade.errors import QueryError, error_entry
+from colonnade.query._aggregate_functions import FUNCTIONS
 from colonnade.query._queryable_tables import QueryableTable, did_you_mean
 
 ROWS_PER_PARENT = 100
@@ -16,11 +17,12 @@ _PATH_STEP = re.compile(r"([^.:,]+)(?::(\d{1,4}))?")
 
 
 class Include(NamedTuple):
-    """A relation to include.
+    """A relation to include, or an aggregate of its rows.
 
     Attributes:
-        name: Its public name.
-        limit: The maximum number of rows per parent; not used for a relation to one row.
+        name: Its public name, or the path of the aggregate.
+        limit: The maximum number of rows per parent; 0 for an aggregate, and not used for a
+            relation to one row.
         nested: The relations to include with each of its rows.
     """
 
@@ -35,11 +37,12 @@ Includes = tuple[Include, ...]
 def read_includes(
     text: str | None, queryable: QueryableTable, max_rows: int = ROWS_PER_PARENT
 ) -> Includes:
-    """Parse ``project,assignments:20.worker``.
+    """Parse ``project,assignments:20.worker,subtasks.count``.
 
     Args:
-        text: Paths of relations, each step optionally with a limit of rows per parent.
-        queryable: The table. Relations that its schema has as fields are always included.
+        text: Paths of relations, each step optionally with a limit of rows per parent, and of
+            aggregates.
+        queryable: The table. What its schema has as fields is always included.
         max_rows: The maximum number of rows per parent.
 
     Raises:
@@ -62,13 +65,15 @@ def include_paths(queryable: QueryableTable, prefix: str = "") -> list[str]:
     for name, target in queryable.relations.items():
         names.append(prefix + name)
         names += include_paths(target.queryable, f"{prefix}{name}.")
-    return names
+    return names + [prefix + name for name in queryable.aggregates]
 
 
 def max_included_rows(include: Includes, queryable: QueryableTable) -> int:
     """The maximum number of related rows that a row brings with it."""
     total = 0
     for included in include:
+        if included.name in queryable.aggregates:
+            continue
         target = queryable.relations[included.name]
         count = included.limit if target.relation.is_list else 1
         total += count * (1 + max_included_rows(included.nested, target.queryable))
@@ -78,11 +83,16 @@ def max_included_rows(include: Includes, queryable: QueryableTable) -> int:
 def _add_path(
     path: str, tree: dict[str, Any], queryable: QueryableTable, max_rows: int
 ) -> str | None:
-    for part in path.split("."):
+    parts = path.split(".")
+    for index, part in enumerate(parts):
+        aggregate = ".".join(parts[index:])
+        if aggregate in queryable.aggregates:
+            tree.setdefault(aggregate, {"limit": None, "nested": {}})
+            return None
         match = _PATH_STEP.fullmatch(part)
         if match is None or match[1] not in queryable.relations:
             name = match[1] if match else part
-            return f"{name!r} cannot be included.{did_you_mean(name, queryable.relations)}"
+            return _refusal(aggregate if parts[-1] in FUNCTIONS else name, queryable)
         name, limit = match[1], match[2]
         node = tree.setdefault(name, {"limit": None, "nested": {}})
         if limit is not None:
@@ -93,11 +103,21 @@ def _add_path(
     return None
 
 
+def _refusal(name: str, queryable: QueryableTable) -> str:
+    known = [*queryable.relations, *queryable.aggregates]
+    message = f"{name!r} cannot be included.{did_you_mean(name, known)}"
+    if "." in name and queryable.aggregates:
+        message += f" The aggregates are {', '.join(queryable.aggregates)}."
+    return message
+
+
 def _build_includes(tree: dict[str, Any], queryable: QueryableTable, max_rows: int) -> Includes:
     chosen = [
         name for name in queryable.relations if name in tree or name in queryable.always_included
     ]
-    return tuple(
+    always = {aggregate.text for aggregate in queryable.fields.values()}
+    aggregates = [name for name in queryable.aggregates if name in tree or name in always]
+    relations = tuple(
         Include(
             name=name,
             limit=tree.get(name, {}).get("limit") or max_rows,
@@ -107,3 +127,4 @@ def _build_includes(tree: dict[str, Any], queryable: QueryableTable, max_rows: i
         )
         for name in chosen
     )
+    return (*relations, *(Include(name, 0, ()) for name in aggregates))

@@ -1,41 +1,61 @@
 """Ordering by several columns: NULLs sort alike on every database, and the key comes last."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, UnaryExpression, and_, or_, tuple_
+from sqlalchemy import ColumnElement, UnaryExpression, and_, or_, tuple_
 from sqlalchemy import false as sql_false
 
 from colonnade.errors import QueryError, error_entry
-from colonnade.models import ColumnShape
+from colonnade.models import Shape
+from colonnade.query._path_reader import PathError, read_path
+from colonnade.query._paths import ColumnPath, FieldPath, column_path
 from colonnade.query._queryable_tables import QueryableTable, did_you_mean
-from colonnade.query._values import is_sortable, sort_value
+from colonnade.query._row_sources import RowSource
+from colonnade.query._values import is_sortable
 
 MAX_SORT_COLUMNS = 8
 """The maximum number of columns to sort by, not counting the key."""
 
+MAX_DOCUMENTED_DEPTH = 2
+"""The OpenAPI document lists the fields of related rows over up to this many relations."""
+
 
 class SortColumn(NamedTuple):
-    """A column to sort by."""
+    """A field to sort by."""
 
-    column: ColumnShape
+    path: FieldPath
     descending: bool
 
-    def reversed(self) -> "SortColumn":
-        """The same column in the opposite direction."""
-        return SortColumn(self.column, not self.descending)
+    @property
+    def name(self) -> str:
+        """The name of the field, for messages and cursors."""
+        return self.path.text
 
-    def expression(self, source: FromClause) -> UnaryExpression[Any]:
-        """The ORDER BY expression.
+    @property
+    def nullable(self) -> bool:
+        """Whether a row may have no value."""
+        return self.path.shape.nullable
+
+    def reversed(self) -> "SortColumn":
+        """The same field in the opposite direction."""
+        return SortColumn(self.path, not self.descending)
+
+    def expression(self, rows: RowSource) -> UnaryExpression[Any]:
+        """The ORDER BY expression for rows."""
+        return self.ordered(self.path.sort_sql(rows))
+
+    def ordered(self, value: ColumnElement[Any]) -> UnaryExpression[Any]:
+        """The ORDER BY expression for the SQL of the value.
 
         NULL sorts as greater than every value: last when ascending, first when descending. This
         is PostgreSQL's default, so its indexes serve both directions.
         """
-        column = sort_value(self.column, source)
-        if not self.column.nullable:
-            return column.desc() if self.descending else column.asc()
+        if not self.nullable:
+            return value.desc() if self.descending else value.asc()
         if self.descending:
-            return column.desc().nulls_first()
-        return column.asc().nulls_last()
+            return value.desc().nulls_first()
+        return value.asc().nulls_last()
 
 
 Ordering = tuple[SortColumn, ...]
@@ -46,52 +66,108 @@ def sortable_columns(queryable: QueryableTable) -> list[str]:
     return [name for name, column in queryable.columns.items() if is_sortable(column)]
 
 
-def key_ordering(queryable: QueryableTable) -> Ordering:
+def sortable_paths(queryable: QueryableTable, depth: int = 0) -> list[str]:
+    """The usual paths to sort by: columns, aggregates, and columns of to-one relations."""
+    names = sortable_columns(queryable)
+    names += [name for name, path in queryable.aggregates.items() if path.is_sortable]
+    if depth < MAX_DOCUMENTED_DEPTH:
+        for relation, target in queryable.relations.items():
+            if not target.relation.is_list:
+                related = sortable_paths(target.queryable, depth + 1)
+                names += [f"{relation}.{name}" for name in related]
+    return names
+
+
+def key_ordering(shape: Shape) -> Ordering:
     """The ordering by the primary key, ascending."""
-    return tuple(SortColumn(column, False) for column in queryable.key)
+    return tuple(
+        SortColumn(column_path(column.name, column), False) for column in shape.primary_key
+    )
 
 
 def read_ordering(text: str | None, queryable: QueryableTable) -> Ordering:
-    """Parse ``-created_at,title``, and append the primary key so that no two rows tie.
+    """Parse ``-created_at,project.slug``, and append the primary key so that no two rows tie.
 
     Raises:
-        QueryError: A name cannot be used to sort, or occurs twice.
+        QueryError: A path cannot be used to sort, or occurs twice.
+    """
+    return read_sort_columns(
+        text,
+        lambda name: _sortable_path(name, queryable),
+        [sort_column.path for sort_column in key_ordering(queryable.shape)],
+    )
+
+
+def read_sort_columns(
+    text: str | None, read: Callable[[str], FieldPath], ties: Sequence[FieldPath]
+) -> Ordering:
+    """Parse fields to sort by, and append those that break ties.
+
+    Args:
+        text: The paths, separated by commas; those with ``-`` descend.
+        read: Reads a path, or raises a PathError.
+        ties: The fields that no two rows have in common.
+
+    Raises:
+        QueryError: A path cannot be used to sort, or occurs twice.
     """
     ordering: list[SortColumn] = []
     errors: list[dict[str, Any]] = []
-    names = text.split(",") if text else []
-    for signed_name in names:
+    for signed_name in text.split(",") if text else []:
         name = signed_name.strip().removeprefix("-").removeprefix("+")
-        column = queryable.columns.get(name)
-        message = None
-        if column is None or not is_sortable(column):
-            message = (
-                f"{name!r} cannot be used to sort.{did_you_mean(name, sortable_columns(queryable))}"
-            )
-            if any(mark in name for mark in (".", "__")):
-                message += " Sort by columns of the table itself."
-        elif any(sort_column.column is column for sort_column in ordering):
-            message = f"{name} occurs twice"
-        elif len(ordering) == MAX_SORT_COLUMNS:
-            message = f"A request can sort by at most {MAX_SORT_COLUMNS} columns"
+        try:
+            path = read(name)
+            _check_repetition(path, ordering)
+        except PathError as error:
+            errors.append(error_entry("order_by", ("query", "order_by"), str(error), signed_name))
         else:
-            ordering.append(SortColumn(column, signed_name.strip().startswith("-")))
-        if message is not None:
-            errors.append(error_entry("order_by", ("query", "order_by"), message, signed_name))
+            ordering.append(SortColumn(path, signed_name.strip().startswith("-")))
     if errors:
         raise QueryError(errors)
-    # The key has the direction of the last column, so that one index serves both.
+    # The last columns have the direction of the last one, so that one index serves both.
     descending = ordering[-1].descending if ordering else False
     rest = [
-        column
-        for column in queryable.key
-        if all(sort_column.column is not column for sort_column in ordering)
+        path
+        for path in ties
+        if all(not _same_values(sort_column.path, path) for sort_column in ordering)
     ]
-    return (*ordering, *(SortColumn(column, descending) for column in rest))
+    return (*ordering, *(SortColumn(path, descending) for path in rest))
+
+
+def _check_repetition(path: FieldPath, ordering: Sequence[SortColumn]) -> None:
+    """Refuse a path that is in the ordering already, or one too many."""
+    if any(_same_values(sort_column.path, path) for sort_column in ordering):
+        raise PathError(f"{path.text} occurs twice")
+    if len(ordering) == MAX_SORT_COLUMNS:
+        raise PathError(f"A request can sort by at most {MAX_SORT_COLUMNS} columns")
+
+
+def _same_values(first: FieldPath, second: FieldPath) -> bool:
+    """Whether two paths have the same values, which a column has under each of its names."""
+    return first == second or (
+        type(first) is type(second) is ColumnPath and first.shape is second.shape
+    )
+
+
+def _sortable_path(name: str, queryable: QueryableTable) -> FieldPath:
+    try:
+        path = read_path(name, queryable)
+    except PathError as error:
+        detail = str(error)
+    else:
+        if path.is_sortable:
+            return path
+        detail = "Its values have no order."
+    near = did_you_mean(name, sortable_paths(queryable))
+    hint = near if "Did you mean" not in detail else ""
+    raise PathError(f"{name!r} cannot be used to sort. {detail}{hint}")
 
 
 def after_position(
-    ordering: Ordering, nulls: tuple[bool, ...], binds: list[Any], source: FromClause
+    ordering: Ordering,
+    nulls: tuple[bool, ...],
+    binds: Sequence[Any],
+    values: Sequence[ColumnElement[Any]],
 ) -> ColumnElement[bool]:
     """The condition for rows that come after a position in an ordering.
 
@@ -99,27 +175,26 @@ def after_position(
         ordering: The ordering.
         nulls: Which of the position's values are NULL.
         binds: The position's values as parameters; those of NULL values are not used.
-        source: The rows.
+        values: The values of a row to sort by.
     """
-    columns = [sort_value(sort_column.column, source) for sort_column in ordering]
     directions = {sort_column.descending for sort_column in ordering}
-    if len(directions) == 1 and not any(sort_column.column.nullable for sort_column in ordering):
-        row_values: ColumnElement[Any] = tuple_(*columns)
+    if len(directions) == 1 and not any(sort_column.nullable for sort_column in ordering):
+        row_values: ColumnElement[Any] = tuple_(*values)
         bound_values: ColumnElement[Any] = tuple_(*binds)
         return row_values < bound_values if directions.pop() else row_values > bound_values
     result: ColumnElement[bool] = sql_false()
     for index in reversed(range(len(ordering))):
-        sort_column, column, bind = ordering[index], columns[index], binds[index]
-        same = column.is_(None) if nulls[index] else column == bind
-        after = _is_after(sort_column, column, bind, nulls[index])
+        sort_column, value, bind = ordering[index], values[index], binds[index]
+        same = value.is_(None) if nulls[index] else value == bind
+        after = _is_after(sort_column, value, bind, nulls[index])
         result = or_(after, and_(same, result))
     # An index on the first column can start from this condition.
     first = or_(
-        _is_after(ordering[0], columns[0], binds[0], nulls[0]),
-        columns[0].is_(None) if nulls[0] else columns[0] == binds[0],
+        _is_after(ordering[0], values[0], binds[0], nulls[0]),
+        values[0].is_(None) if nulls[0] else values[0] == binds[0],
     )
-    if not nulls[0] and not ordering[0].column.nullable:
-        first = columns[0] <= binds[0] if ordering[0].descending else columns[0] >= binds[0]
+    if not nulls[0] and not ordering[0].nullable:
+        first = values[0] <= binds[0] if ordering[0].descending else values[0] >= binds[0]
     return and_(first, result)
 
 
@@ -131,4 +206,4 @@ def _is_after(
         return column.is_not(None) if is_null else column < bind
     if is_null:
         return sql_false()
-    return or_(column > bind, column.is_(None)) if sort_column.column.nullable else column > bind
+    return or_(column > bind, column.is_(None)) if sort_column.nullable else column > bind

@@ -21,13 +21,15 @@ from sqlalchemy import Enum as NativeEnum
 from colonnade.models import RelationShape, Shape
 from colonnade.query._comparisons import from_stored_text
 from colonnade.query._cursors import CursorPosition, write_cursor
-from colonnade.query._filter_sql import TEXT, FilterCompiler
+from colonnade.query._filter_sql import TEXT, VALUE_PREFIX, FilterCompiler
 from colonnade.query._filters import Filter
 from colonnade.query._includes import Includes
 from colonnade.query._key_parameters import key_parameter, key_parameters
 from colonnade.query._ordering import Ordering, SortColumn, after_position
+from colonnade.query._paths import ColumnPath
 from colonnade.query._queryable_tables import QueryableTable
 from colonnade.query._relations import RelationJoin
+from colonnade.query._row_sources import JoinedSource, RowSource
 from colonnade.query._scopes import NO_SCOPES, Scopes, adapt_to_source
 from colonnade.query._values import compared_type
 
@@ -183,9 +185,10 @@ class Page:
             The extended statement.
         """
         table = self.queryable.shape.table
-        filtered = statement.where(self._condition(table)).params(self.parameters())
+        rows = RowSource(table, self.scopes)
+        filtered = statement.where(self._condition(rows)).params(self.parameters())
         ordered = filtered.order_by(
-            *(sort_column.expression(table) for sort_column in self._effective_ordering())
+            *(sort_column.expression(rows) for sort_column in self._effective_ordering())
         )
         return ordered.limit(self.limit).offset(self.offset or None)
 
@@ -198,14 +201,38 @@ class Page:
             The statement.
         """
         source = self.queryable.shape.table.alias()
+        rows = JoinedSource(source, self.scopes)
+        values = [sort_column.path.sort_sql(rows) for sort_column in self.ordering]
+        computed = {
+            index: values[index].label(_sort_label(index))
+            for index, sort_column in enumerate(self.ordering)
+            if _is_computed(sort_column)
+        }
         return (
-            self._select(select(*source.c), source)
+            self._select(select(*source.c, *computed.values()), rows)
             .order_by(
-                *(sort_column.expression(source) for sort_column in self._effective_ordering())
+                *(
+                    sort_column.ordered(computed.get(index, values[index]))
+                    for index, sort_column in enumerate(self._effective_ordering())
+                )
             )
             .limit(bindparam("limit_", type_=BigInteger()))
             .offset(bindparam("offset_", type_=BigInteger()) if self.offset else None)
         )
+
+    def sort_values(self, selected: FromClause) -> list[ColumnElement[Any]]:
+        """The values of the ordering of each row that ``rows`` selects.
+
+        Args:
+            selected: The rows, as a subquery.
+        """
+        rows = RowSource(selected, self.scopes)
+        return [
+            selected.c[_sort_label(index)]
+            if _is_computed(sort_column)
+            else sort_column.path.sort_sql(rows)
+            for index, sort_column in enumerate(self.ordering)
+        ]
 
     @property
     def is_counted(self) -> bool:
@@ -222,7 +249,8 @@ class Page:
             counted_rows = self.all_rows().limit(literal_column(str(MAX_COUNTED_ROWS))).subquery()
             return select(func.count()).select_from(counted_rows)
         source = self.queryable.shape.table.alias()
-        return self._select(select(func.count()), source, from_cursor=False)
+        rows = JoinedSource(source, self.scopes)
+        return self._select(select(func.count()), rows, from_cursor=False)
 
     def all_rows(self) -> Select[Any]:
         """The SELECT of a constant for each row of all pages, which a planner can estimate.
@@ -231,15 +259,17 @@ class Page:
             The statement.
         """
         source = self.queryable.shape.table.alias()
-        return self._select(select(literal_column("1")), source, from_cursor=False)
+        rows = JoinedSource(source, self.scopes)
+        return self._select(select(literal_column("1")), rows, from_cursor=False)
 
     def _select(
-        self, statement: Select[Any], source: FromClause, *, from_cursor: bool = True
+        self, statement: Select[Any], rows: JoinedSource, *, from_cursor: bool = True
     ) -> Select[Any]:
-        statement = statement.select_from(source).where(
-            self._condition(source, from_cursor=from_cursor)
-        )
-        return statement if self.parent is None else self.parent.narrow(statement, source, self)
+        condition = self._condition(rows, from_cursor=from_cursor)  # it may need joins
+        statement = statement.select_from(rows.joined).where(condition)
+        if self.parent is None:
+            return statement
+        return self.parent.narrow(statement, rows.source, self)
 
     def parameters(self) -> dict[str, Any]:
         """The values of the parameters in the SELECTs, by name.
@@ -247,14 +277,16 @@ class Page:
         Returns:
             The values by name.
         """
-        parameters = {f"v{index}": value for index, value in enumerate(self.filter.values)}
+        parameters = {
+            f"{VALUE_PREFIX}{index}": value for index, value in enumerate(self.filter.values)
+        }
         parameters.update(self.scopes.binds())
         if self.parent is not None:
             parameters.update(self.parent.parameters())
         if self.position is not None:
-            values = enumerate(self.position.values)
+            position = enumerate(self.position.values)
             parameters.update(
-                (f"after_{index}", value) for index, value in values if value is not None
+                (f"after_{index}", value) for index, value in position if value is not None
             )
         return parameters
 
@@ -281,7 +313,7 @@ class Page:
             values, backwards = self.position
             nulls = (backwards, tuple(value is None for value in values))
         ordering = tuple(
-            (sort_column.column.name, sort_column.descending) for sort_column in self.ordering
+            (sort_column.name, sort_column.descending) for sort_column in self.ordering
         )
         counted = self.count if self.is_counted else None
         shown = (self.fields, self.include, counted, self.offset > 0)
@@ -298,21 +330,30 @@ class Page:
             return tuple(sort_column.reversed() for sort_column in self.ordering)
         return self.ordering
 
-    def _condition(self, source: FromClause, *, from_cursor: bool = True) -> ColumnElement[bool]:
+    def _condition(self, rows: RowSource, *, from_cursor: bool = True) -> ColumnElement[bool]:
         table = self.queryable.shape.table
-        clauses = [FilterCompiler(self.scopes).compile(self.filter.node, self.queryable, source)]
-        clauses += self.scopes.clauses(table, source)
-        clauses += [adapt_to_source(condition, table, source) for condition in self.conditions]
+        clauses = [FilterCompiler(self.scopes).compile(self.filter.node, self.queryable, rows)]
+        clauses += self.scopes.clauses(table, rows.source)
+        clauses += [adapt_to_source(condition, table, rows.source) for condition in self.conditions]
         if from_cursor and self.position is not None:
-            clauses.append(self._after_position(self.position, source))
+            clauses.append(self._after_position(self.position, rows))
         return and_(*clauses)
 
-    def _after_position(self, position: CursorPosition, source: FromClause) -> ColumnElement[bool]:
+    def _after_position(self, position: CursorPosition, rows: RowSource) -> ColumnElement[bool]:
         """The condition for rows after a position."""
         nulls = tuple(value is None for value in position.values)
-        return after_position(
-            self._effective_ordering(), nulls, _cursor_parameters(self.ordering), source
-        )
+        values = [sort_column.path.sort_sql(rows) for sort_column in self.ordering]
+        parameters = _cursor_parameters(self.ordering)
+        return after_position(self._effective_ordering(), nulls, parameters, values)
+
+
+def _is_computed(sort_column: SortColumn) -> bool:
+    """Whether the values are not those of a column of the rows."""
+    return not isinstance(sort_column.path, ColumnPath)
+
+
+def _sort_label(index: int) -> str:
+    return f"sort_{index}_"
 
 
 def _cursor_parameters(columns: Sequence[SortColumn]) -> list[ColumnElement[Any]]:
@@ -321,8 +362,8 @@ def _cursor_parameters(columns: Sequence[SortColumn]) -> list[ColumnElement[Any]
         from_stored_text(
             bindparam(f"after_{index}", type_=TEXT),
             type_=TEXT
-            if isinstance(sort_column.column.column.type, NativeEnum)
-            else sort_column.column.column.type,
+            if isinstance(sort_column.path.shape.column.type, NativeEnum)
+            else sort_column.path.shape.column.type,
         )
         for index, sort_column in enumerate(columns)
     ]

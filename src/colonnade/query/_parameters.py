@@ -9,11 +9,17 @@ from pydantic_core import to_json
 
 from colonnade.errors import QueryError, error_entry
 from colonnade.query._cursors import read_cursor
-from colonnade.query._filter_reader import FilterReader, Parameter, filter_parameters
+from colonnade.query._filter_reader import (
+    FilterReader,
+    Parameter,
+    filter_parameters,
+    read_parameter,
+)
 from colonnade.query._filters import Filter
 from colonnade.query._includes import MAX_ROWS, Includes, max_included_rows, read_includes
 from colonnade.query._ordering import read_ordering
 from colonnade.query._page import Count, Page
+from colonnade.query._path_reader import PathError
 from colonnade.query._queryable_tables import QueryableTable, did_you_mean
 from colonnade.query._scopes import NO_SCOPES, Scopes
 
@@ -67,12 +73,28 @@ class PageReader:
 
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
-        """The filter parameters, by name."""
+        """The usual filter parameters, by name; ``parameter`` reads the others."""
         return dict(filter_parameters(self.queryable, OPTIONS)) if self._filters else {}
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The filter that a query parameter stands for; None if it does not name a field.
+
+        Raises:
+            PathError: It goes on with something that the field does not have.
+        """
+        known = self.parameters.get(name)
+        if known is not None or not self._filters:
+            return known
+        return read_parameter(name, self.queryable)
 
     def knows(self, name: str) -> bool:
         """Whether a query parameter is an option or a filter of this table."""
-        return name in self.options or name in self.parameters
+        if name in self.options:
+            return True
+        try:
+            return self.parameter(name) is not None
+        except PathError:
+            return True
 
     def read(
         self, query: Sequence[tuple[str, str]], scopes: Scopes = NO_SCOPES, url: str = ""
@@ -165,11 +187,23 @@ class _QueryStringParser:
         self._reader = reader
         self._values = values_by_name
         self._errors: list[dict[str, Any]] = []
-        options, filters = reader.options, reader.parameters
-        unknown = [name for name in values_by_name if name not in options and name not in filters]
-        known = [*options, *filters] if unknown else []
-        for name in unknown[:MAX_UNKNOWN_REPORTED]:
-            message = f"Unknown parameter {name}.{did_you_mean(name, known)}"
+        self._parameters: dict[str, Parameter] = {}
+        unknown: dict[str, str | None] = {}
+        for name in values_by_name:
+            if name in reader.options:
+                continue
+            try:
+                parameter = reader.parameter(name)
+            except PathError as error:
+                unknown[name] = f"Unknown parameter {name}: {error}"
+                continue
+            if parameter is None:
+                unknown[name] = None
+            else:
+                self._parameters[name] = parameter
+        known = [*reader.options, *reader.parameters] if unknown else []
+        for name, detail in list(unknown.items())[:MAX_UNKNOWN_REPORTED]:
+            message = detail or f"Unknown parameter {name}.{did_you_mean(name, known)}"
             self.add_error(name, "unknown_parameter", message, values_by_name[name][0])
 
     def add_error(self, name: str, kind: str, message: str, value: Any) -> None:
@@ -236,10 +270,8 @@ class _QueryStringParser:
         return tuple(name for name in columns if name in names)
 
     def filters(self, reader: FilterReader) -> None:
-        for name, texts in self._values.items():
-            parameter = self._reader.parameters.get(name)
-            if parameter is not None:
-                reader.parse_parameter(name, texts, parameter)
+        for name, parameter in self._parameters.items():
+            reader.parse_parameter(name, self._values[name], parameter)
         where = self.single("where")
         if where is not None:
             reader.parse_where(where)
@@ -257,5 +289,5 @@ def _fingerprint(
     filters = sorted(
         (name, texts) for name, texts in values_by_name.items() if name not in _NOT_FINGERPRINTED
     )
-    order = [(sort_column.column.name, sort_column.descending) for sort_column in ordering]
+    order = [(sort_column.name, sort_column.descending) for sort_column in ordering]
     return to_json([queryable.shape.name, order, filters]).decode()

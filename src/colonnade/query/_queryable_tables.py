@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -11,7 +12,11 @@ from pydantic.fields import FieldInfo
 from sqlalchemy import inspect
 
 from colonnade.errors import ModelError
-from colonnade.models import ColumnShape, RelationShape, Shape, schemas
+from colonnade.models import Annotation, ColumnShape, RelationShape, Shape, schemas
+from colonnade.query._aggregate_functions import FUNCTIONS, functions_of
+from colonnade.query._json_paths import JSONPath
+from colonnade.query._paths import FieldPath, column_path
+from colonnade.query._related_aggregates import RelatedAggregate
 
 MAX_DEPTH = 8
 """The maximum depth of included relations; more is a mistake or a cycle."""
@@ -32,6 +37,10 @@ class QueryableTable:
         relations: The relations that can be included and used in filters, by their names in JSON.
         always_included: The relations that are fields of the schema, so that every response has
             them.
+        paths: The paths of the columns, by the same names.
+        aggregates: The aggregates of related rows that can be included, and used in filters and
+            orderings, by their paths.
+        fields: The aggregates that are fields of the schema, by the names of the fields.
     """
 
     shape: Shape
@@ -39,6 +48,9 @@ class QueryableTable:
     columns: Mapping[str, ColumnShape]
     relations: Mapping[str, "RelationTarget"]
     always_included: frozenset[str]
+    paths: Mapping[str, FieldPath]
+    aggregates: Mapping[str, RelatedAggregate]
+    fields: Mapping[str, RelatedAggregate]
 
     @classmethod
     def of(
@@ -50,7 +62,8 @@ class QueryableTable:
             model: The table.
             read: The schema of a row in a response; None for ``schemas(model).read``.
             include: The paths of relations that can be included, such as ``project`` or
-                ``assignments.worker``.
+                ``assignments.worker``, and of aggregates of their rows, such as
+                ``subtasks.count`` or ``assignments.hours.sum``.
 
         Raises:
             ModelError: ``include`` has a path that is not a relation, or ``read`` a field that is
@@ -70,6 +83,8 @@ class QueryableTable:
             if target.relation.link is not None:
                 yield target.relation.link.table
             yield from target.queryable.tables()
+        for aggregate in self.aggregates.values():
+            yield from aggregate.tables()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,13 +117,21 @@ def _build(
             f"{schema.__name__} contains itself through its relations. Give the inner relation a "
             "schema without them."
         )
-    columns, always_included = _exposed_fields(schema, shape)
+    columns, always_included, aggregate_fields = _exposed_fields(schema, shape)
     relations: dict[str, RelationTarget] = {}
     for public, (name, field) in always_included.items():
-        nested_paths = [path[1:] for path in include_paths if path[0] == name and len(path) > 1]
+        nested_paths = [
+            path[1:]
+            for path in include_paths
+            if path[0] == name and len(path) > 1 and not _is_aggregate(path, shape)
+        ]
         nested_schema = _nested_schema(field.annotation)
         relations[public] = _relation_target(shape, name, nested_paths, nested_schema, depth + 1)
-    for path in include_paths:
+    aggregates = [
+        _read_aggregate(shape, path) for path in include_paths if _is_aggregate(path, shape)
+    ]
+    paths_of_relations = [path for path in include_paths if not _is_aggregate(path, shape)]
+    for path in paths_of_relations:
         name = path[0]
         if any(target.relation.name == name for target in relations.values()):
             continue
@@ -118,33 +141,128 @@ def _build(
                 f"relations: {', '.join(shape.relations) or 'none'}."
                 f"{did_you_mean(name, shape.relations)}"
             )
-        nested_paths = [other[1:] for other in include_paths if other[0] == name and len(other) > 1]
+        nested_paths = [
+            other[1:] for other in paths_of_relations if other[0] == name and len(other) > 1
+        ]
         if len(path) > MAX_DEPTH:
             raise ModelError(
                 f"include can follow at most {MAX_DEPTH} relations, not {'.'.join(path)}. Include "
                 "fewer levels."
             )
         relations[name] = _relation_target(shape, name, nested_paths, None, depth + 1)
-    shared_names = columns.keys() & relations.keys()
-    if shared_names:
-        raise ModelError(
-            f"{schema.__name__} has a column and a relation named {min(shared_names)!r}. "
-            "Rename one of them."
-        )
+    by_path = {aggregate.text: aggregate for aggregate in (*aggregates, *aggregate_fields.values())}
+    _refuse_shared_names(
+        schema.__name__, columns, relations, [path.public_name for path in by_path.values()]
+    )
     return QueryableTable(
         shape=shape,
         read=schema,
         columns=MappingProxyType(columns),
         relations=MappingProxyType(relations),
         always_included=frozenset(always_included),
+        paths=MappingProxyType(
+            {name: _path_of(name, column, schema) for name, column in columns.items()}
+        ),
+        aggregates=MappingProxyType(by_path),
+        fields=MappingProxyType(aggregate_fields),
     )
+
+
+def _refuse_shared_names(
+    schema: str, columns: Iterable[str], relations: Iterable[str], aggregates: Iterable[str]
+) -> None:
+    kinds = {"column": set(columns), "relation": set(relations), "aggregate": set(aggregates)}
+    for (first, names), (second, others) in combinations(kinds.items(), 2):
+        shared_names = names & others
+        if shared_names:
+            article = "an" if second == "aggregate" else "a"
+            raise ModelError(
+                f"{schema} has a {first} and {article} {second} named {min(shared_names)!r}. "
+                "Rename one of them."
+            )
+
+
+def _path_of(name: str, column: ColumnShape, schema: type[BaseModel]) -> FieldPath:
+    """The path of a column; requests see into JSON only where the schema shows all of it."""
+    if column.kind == "json":
+        field = next(
+            field
+            for field_name, field in schema.model_fields.items()
+            if public_name(field_name, field) == name
+        )
+        if column.accepts(field):
+            return JSONPath.of_column(name, column)
+    return column_path(name, column)
+
+
+def _is_aggregate(path: list[str], shape: Shape) -> bool:
+    """Whether a path is an aggregate of the rows of a relation, rather than a relation."""
+    relation = shape.relations.get(path[0])
+    if relation is None or len(path) < 2 or path[-1] not in FUNCTIONS:
+        return False
+    return path[1] not in Shape.of(relation.target).relations
+
+
+def _read_aggregate(
+    shape: Shape, path: list[str], public_name: str | None = None
+) -> RelatedAggregate:
+    """The aggregate of a path.
+
+    Raises:
+        ModelError: The relation is to one row, or the function does not apply to the field.
+    """
+    text, (name, *fields, function) = ".".join(path), path
+    relation = shape.relations[name]
+    if not relation.is_list:
+        raise ModelError(
+            f"{text} is an aggregate of {shape.model.__name__}.{name}, which is not a list. "
+            f"Aggregate the rows of a list."
+        )
+    target = _build(Shape.of(relation.target), None, [])
+    field = None
+    if fields:
+        field = target.paths.get(".".join(fields))
+        if field is None:
+            raise ModelError(
+                f"{text} aggregates {'.'.join(fields)!r}, which is not a field of "
+                f"{target.read.__name__}.{did_you_mean('.'.join(fields), target.paths)}"
+            )
+    elif function != "count":
+        raise ModelError(f"{text} needs a field: {name}.<field>.{function}.")
+    known = next(known for known in FUNCTIONS if known == function)
+    if field is not None and known not in functions_of(field.shape):
+        raise ModelError(
+            f"{function} does not apply to {name}.{field.text}. Use one of "
+            f"{', '.join(functions_of(field.shape))}."
+        )
+    return RelatedAggregate((name,), (relation,), known, field, public_name)
+
+
+def _aggregate_of_field(name: str, shape: Shape) -> list[str] | None:
+    """The path of the aggregate that a field of a schema is named after."""
+    for relation in shape.relations.values():
+        prefix = f"{relation.name}_"
+        if not relation.is_list or not name.startswith(prefix):
+            continue
+        rest = name.removeprefix(prefix)
+        for function in FUNCTIONS:
+            if rest == function:
+                return [relation.name, function]
+            field = rest.removesuffix(f"_{function}")
+            if field != rest and field in Shape.of(relation.target).columns:
+                return [relation.name, field, function]
+    return None
 
 
 def _exposed_fields(
     schema: type[BaseModel], shape: Shape
-) -> tuple[dict[str, ColumnShape], dict[str, tuple[str, FieldInfo]]]:
-    """The columns and relations among the fields of a schema, by their names in JSON."""
+) -> tuple[dict[str, ColumnShape], dict[str, tuple[str, FieldInfo]], dict[str, RelatedAggregate]]:
+    """The columns, relations and aggregates among the fields of a schema.
+
+    Columns and relations are by their names in JSON, aggregates by the names of the fields.
+    """
     columns: dict[str, ColumnShape] = {}
+    aggregates: dict[str, RelatedAggregate] = {}
     always_included: dict[str, tuple[str, FieldInfo]] = {}
     for name, field in schema.model_fields.items():
         if field.exclude:
@@ -154,6 +272,9 @@ def _exposed_fields(
             columns[public_name(name, field)] = column
         elif column is None and name in shape.relations:
             always_included[public_name(name, field)] = (name, field)
+        elif column is None and (path := _aggregate_of_field(name, shape)) is not None:
+            aggregates[name] = _read_aggregate(shape, path, public_name(name, field))
+            _require_type(schema, name, field, aggregates[name])
         elif name in inspect(shape.model).column_attrs and column is None:
             raise ModelError(
                 f"{schema.__name__}.{name} is a column_property of {shape.model.__name__}, and "
@@ -166,7 +287,25 @@ def _exposed_fields(
                 + ("a secret field" if column is not None else "neither a column nor a relation")
                 + f" of {shape.model.__name__}. Leave it out of the schema."
             )
-    return columns, always_included
+    return columns, always_included, aggregates
+
+
+def _require_type(
+    schema: type[BaseModel], name: str, field: FieldInfo, aggregate: RelatedAggregate
+) -> None:
+    """Refuse a field for an aggregate with another type than that of its values."""
+    annotation = Annotation.of_field(field)
+    expected = aggregate.shape
+    if not expected.accepts(field):
+        raise ModelError(
+            f"{schema.__name__}.{name} is the aggregate {aggregate.text}, whose type is "
+            f"{expected.python_type.__name__}. Annotate it so."
+        )
+    if expected.nullable and not annotation.nullable:
+        raise ModelError(
+            f"{schema.__name__}.{name} is None without rows. Annotate it "
+            f"{expected.python_type.__name__} | None."
+        )
 
 
 def _relation_target(

@@ -10,12 +10,10 @@ from uuid import UUID
 
 from annotated_types import Ge, Le
 from pydantic import AfterValidator, AllowInfNan, AwareDatetime, NaiveDatetime, TypeAdapter
-from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Numeric
-from sqlalchemy import Enum as NativeEnum
+from sqlalchemy import BigInteger, LargeBinary, Numeric
 from sqlalchemy.types import TypeEngine
 
 from colonnade.models import Base64JSON, ColumnShape, TextValue, require_storable
-from colonnade.query._comparisons import as_text
 
 EPOCH = datetime(1970, 1, 1)
 MAX_DIGITS = 60
@@ -131,12 +129,6 @@ def compared_type(column: ColumnShape) -> TypeEngine[Any]:
     if column.kind == "integer":
         return BigInteger()
     return column.column.type
-
-
-def sort_value(column: ColumnShape, source: Any) -> ColumnElement[Any]:
-    """The expression that sorts by a column of ``source``."""
-    value: ColumnElement[Any] = source.c[column.column.key]
-    return as_text(value) if isinstance(column.column.type, NativeEnum) else value
 
 
 def is_text(column: ColumnShape) -> bool:

@@ -20,7 +20,7 @@ from colonnade.query import (
     Page,
     PageReader,
     ParentRow,
-    QueryableTable,
+    RowSource,
     Scopes,
     key_clause,
     key_ordering,
@@ -179,7 +179,7 @@ def read_page(
     page = reader.read(query, scopes, url)
     errors = scopes.errors()
     if errors:
-        named = named_tables(reader.queryable, query, page.filter.node)
+        named = named_tables(reader.queryable, query, page.filter.node, page.ordering)
         for table in (*(tables_of(relation) if relation is not None else ()), *named):
             if table in errors:
                 raise errors[table]
@@ -463,10 +463,11 @@ def _tree_rows(parent: ParentRow, view: View, page: Page) -> Any:
             *page.scopes.clauses(table, below),
         )
     )
-    queryable: QueryableTable = view.queryable
+    rows = RowSource(tree, page.scopes)
+    keys = (sort_column.expression(rows) for sort_column in key_ordering(view.queryable.shape))
     return (
         select(tree)
-        .order_by(tree.c.level_, *(column.expression(tree) for column in key_ordering(queryable)))
+        .order_by(tree.c.level_, *keys)
         .limit(bindparam("limit_", type_=BigInteger()))
         .offset(bindparam("offset_", type_=BigInteger()))
     )

@@ -37,6 +37,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from colonnade.backends import Backend
 from colonnade.models import ColumnShape, from_base64
+from colonnade.query import WideDecimal, WideInteger, quoted
 from colonnade.rows._column_json import (
     boolean_json,
     bytes_json,
@@ -54,8 +55,9 @@ from colonnade.rows._column_json import (
     time_json,
     timedelta_json,
     uuid_json,
+    wide_number_json,
 )
-from colonnade.rows._json_sql import JSONText, quoted
+from colonnade.rows._json_sql import JSONText
 
 _NO_DIALECT = DefaultDialect()
 """For type processors, which expect a dialect; values read from JSON have no dialect."""
@@ -115,6 +117,8 @@ def codec_of(column: ColumnShape) -> ColumnCodec:
 
 def _exact_kinds(kind: types.TypeEngine[Any], default: str) -> Collection[str]:
     """The kinds of values that the database writes exactly in a column type."""
+    if isinstance(kind, WideInteger | WideDecimal):
+        return (default,)
     if isinstance(kind, Numeric | Float):
         return ("decimal",) if kind.asdecimal else ("float",)
     if isinstance(kind, sqlmodel.AutoString):
@@ -157,6 +161,10 @@ def _codec_of_type(kind: types.TypeEngine[Any], column: ColumnShape) -> ColumnCo
 
 def _type_decorator_codec(kind: types.TypeDecorator[Any], column: ColumnShape) -> ColumnCodec:
     """The codec of a type with Python processing; exact for Colonnade's own types."""
+    if isinstance(kind, WideInteger):
+        return _WIDE_INTEGER
+    if isinstance(kind, WideDecimal):
+        return _WIDE_DECIMAL
     inner = _codec_of_type(kind.impl_instance, column)
     if type(kind).process_result_value is types.TypeDecorator.process_result_value:
         return _TEXT if isinstance(kind, sqlmodel.AutoString) else inner
@@ -258,6 +266,12 @@ _AWARE_DATETIME = ColumnCodec(datetime_json("Z"), _optional(_parse_utc))
 _NAIVE_DATETIME = ColumnCodec(datetime_json(""), _optional(datetime.fromisoformat))
 _DURATION = ColumnCodec(
     timedelta_json, _unchanged, "PostgreSQL and Pydantic write durations differently"
+)
+
+_WIDE_INTEGER = ColumnCodec(wide_number_json, _unchanged)
+_WIDE_DECIMAL = ColumnCodec(
+    lambda column, backend: quoted('"') + wide_number_json(column, backend) + quoted('"'),
+    _optional(Decimal),
 )
 
 _CODECS: tuple[tuple[type[Any], ColumnCodec], ...] = (

@@ -23,7 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from colonnade.backends import Backend
-from colonnade.rows._json_sql import JSONText, quoted
+from colonnade.query import quoted
+from colonnade.rows._json_sql import JSONText
 
 
 def text_json(column: ColumnElement[Any], backend: Backend) -> JSONText:
@@ -40,6 +41,11 @@ def char_json(column: ColumnElement[Any], backend: Backend) -> JSONText:
 def integer_json(column: ColumnElement[Any], backend: Backend) -> JSONText:
     # SQLite may hold text in a column of any type.
     return func.json_quote(column, type_=Text()) if backend == "sqlite" else cast(column, Text())
+
+
+def wide_number_json(column: ColumnElement[Any], backend: Backend) -> JSONText:
+    """A number that SQLite may hold as text, since it has more digits than SQLite's numbers."""
+    return cast(column, Text())
 
 
 def boolean_json(column: ColumnElement[Any], backend: Backend) -> JSONText:

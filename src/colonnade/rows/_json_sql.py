@@ -6,11 +6,12 @@ from operator import add
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import Text, cast, func, literal_column
+from sqlalchemy import Text, cast, func
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.sql.functions import Function
 
 from colonnade.backends import Backend
+from colonnade.query import quoted
 
 JSONText = ColumnElement[str]
 
@@ -20,11 +21,6 @@ MAX_CONCATENATED = 200
 MAX_OBJECT_MEMBERS = 60
 """The maximum number of members that SQLite's ``json_object`` creates: a function takes at most 127
 arguments, or 100 in some builds before version 3.48 (https://sqlite.org/limits.html)."""
-
-
-def quoted(text: str) -> JSONText:
-    """A text as an SQL literal."""
-    return literal_column("'" + text.replace("'", "''") + "'", Text())
 
 
 def json_argument(text: JSONText) -> ColumnElement[Any]:

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from colonnade.backends import Backend
 from colonnade.models import ColumnShape
-from colonnade.query import Page, Scopes, sort_value, stored_json
+from colonnade.query import Page, Scopes, stored_json
 from colonnade.rows._column_codecs import codec_of
 from colonnade.rows._json_sql import json_array, json_array_agg
 from colonnade.rows._views import View
@@ -148,7 +148,7 @@ def _shown_limit() -> Any:
 
 def _position(page: Page, rows: Any, backend: Backend) -> ColumnElement[str]:
     """The sort values of a row as JSON, for a cursor."""
-    texts = [stored_json(sort_value(sort_column.column, rows)) for sort_column in page.ordering]
+    texts = [stored_json(value) for value in page.sort_values(rows)]
     return json_array(texts, backend)
 
 

@@ -1,5 +1,6 @@
 """``View``: the fields and relations of a row in a response, and how they are written as JSON."""
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -18,15 +19,18 @@ from colonnade.query import (
     Include,
     Includes,
     QueryableTable,
+    RelatedAggregate,
     RelationJoin,
     RelationTarget,
+    RowSource,
     Scopes,
     correlated,
     key_ordering,
+    quoted,
 )
 from colonnade.rows._column_codecs import OutputColumn, codec_of
 from colonnade.rows._fallback_reasons import find_fallback_reasons
-from colonnade.rows._json_sql import json_array_agg, json_object, quoted
+from colonnade.rows._json_sql import json_array_agg, json_object
 
 
 class View:
@@ -38,7 +42,7 @@ class View:
     Args:
         queryable: The table.
         fields: The public names of the columns; None for all.
-        include: The relations.
+        include: The relations and aggregates.
     """
 
     def __init__(
@@ -52,9 +56,18 @@ class View:
         names = queryable.columns if fields is None else fields
         self.columns = [_output_column(name, queryable.columns[name]) for name in names]
         self.relations: list[tuple[Include, RelationTarget, View]] = []
+        self.aggregates: list[RelatedAggregate] = []
         for included in include:
+            if included.name in queryable.aggregates:
+                self.aggregates.append(queryable.aggregates[included.name])
+                continue
             target = queryable.relations[included.name]
             self.relations.append((included, target, View(target.queryable, None, included.nested)))
+
+    @property
+    def has_related(self) -> bool:
+        """Whether a row has values of related rows."""
+        return bool(self.relations or self.aggregates)
 
     @cached_property
     def fallback_reasons(self) -> tuple[str, ...]:
@@ -89,7 +102,7 @@ class View:
         """The reasons of this table, without its relations."""
         columns = {output.column.name: output for output in self.columns}
         relations = {target.relation.name for _, target, _ in self.relations}
-        ignored = self.queryable.shape.columns.keys() | relations
+        ignored = self.queryable.shape.columns.keys() | relations | self.queryable.fields.keys()
         return tuple(find_fallback_reasons(self.queryable.read, columns, ignored))
 
     @cached_property
@@ -126,6 +139,12 @@ class View:
         }
         for include, target, view in self.relations:
             texts[include.name] = view._related_json(include, target, source, scopes, backend)
+        for aggregate in self.aggregates:
+            value = aggregate.stored_sql(RowSource(source, scopes))
+            text = codec_of(aggregate.shape).to_json(value, backend)
+            texts[aggregate.public_name] = (
+                func.coalesce(text, quoted("null")) if aggregate.shape.nullable else text
+            )
         return texts
 
     def _related_json(
@@ -140,11 +159,12 @@ class View:
         if not target.relation.is_list:
             single = joined.select(self.text(joined.target, scopes, backend)).limit(1)
             return func.coalesce(single.scalar_subquery(), quoted("null"), type_=Text())
+        target_rows = RowSource(joined.target, scopes)
         order = [
             *joined.ordering(),
             *(
-                sort_column.expression(joined.target)
-                for sort_column in key_ordering(self.queryable)
+                sort_column.expression(target_rows)
+                for sort_column in key_ordering(self.queryable.shape)
             ),
         ]
         chosen = joined.select(*joined.target.c).order_by(*order).limit(include.limit).subquery()
@@ -167,7 +187,18 @@ class View:
         for include, _, view in self.relations:
             if include.name not in self.queryable.always_included:
                 parts.append(to_json(include.name) + b":" + view._render_related(row[include.name]))
+        fields = self.queryable.fields.values()
+        parts += self._render_aggregates(
+            row, [aggregate for aggregate in self.aggregates if aggregate not in fields]
+        )
         return b"{" + b",".join(parts) + b"}"
+
+    def _render_aggregates(
+        self, row: dict[str, Any], aggregates: Iterable[RelatedAggregate]
+    ) -> list[bytes]:
+        """The members for aggregates, as the database wrote them."""
+        names = [aggregate.public_name for aggregate in aggregates]
+        return [to_json(name) + b":" + to_json(row[name]) for name in names]
 
     def render_all(self, rows: list[dict[str, Any]]) -> bytes:
         """Write rows as a JSON array with Pydantic.
@@ -201,6 +232,7 @@ class View:
         for include, _, view in self.relations:
             if include.name in self.queryable.always_included:
                 parts.append(to_json(include.name) + b":" + view._render_related(row[include.name]))
+        parts += self._render_aggregates(row, self.queryable.fields.values())
         return b"{" + b",".join(parts) + b"}"
 
     def _render_with_schema(self, row: dict[str, Any]) -> bytes:
@@ -215,6 +247,7 @@ class View:
                 for name, target in self.queryable.relations.items()
                 if name in self.queryable.always_included
             }
+            include |= self.queryable.fields.keys()
         return schema.__pydantic_serializer__.to_json(instance, by_alias=True, include=include)
 
     def instance(self, row: dict[str, Any]) -> BaseModel:
@@ -226,6 +259,8 @@ class View:
         for include, target, view in self.relations:
             if include.name in self.queryable.always_included:
                 values[target.relation.name] = view._instances(row[include.name])
+        for name, aggregate in self.queryable.fields.items():
+            values[name] = codec_of(aggregate.shape).from_json(row[aggregate.public_name])
         read = self.queryable.read
         # Use the alias, if there is one: it has priority, and may be the name of another field.
         arguments = {

@@ -190,8 +190,9 @@ class TableContext:
 
 
 def _includes_table(view: View, table: Table) -> bool:
-    """Whether the relations in a view include rows of the table itself."""
-    return any(
+    """Whether the relations in a view include or count rows of the table itself."""
+    counted = {target for aggregate in view.aggregates for target in aggregate.tables()}
+    return table in counted or any(
         below.queryable.shape.table is table or _includes_table(below, table)
         for _, _, below in view.relations
     )

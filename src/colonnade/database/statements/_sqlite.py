@@ -11,10 +11,13 @@ import re
 import sqlite3
 import time
 from base64 import b64encode
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as time_of_day
+from decimal import Context, Decimal
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic_core import from_json, to_json, to_jsonable_python
 from sqlalchemy import Connection, Engine, event
@@ -110,6 +113,64 @@ def _base64_text(value: Any) -> str | None:
     return None if value is None else b64encode(value).decode()
 
 
+def _exact_sum(high: int | None, low: int | None, places: int) -> int | str:
+    """Add the sums of the upper and lower 32 bits of integers, or of decimals without a point.
+
+    Returns:
+        An integer, as text if SQLite cannot hold it; a decimal as text.
+    """
+    total = ((high or 0) << 32) + (low or 0)
+    if places:
+        return str(Decimal(total).scaleb(-places, _EXACT))
+    return total if -(2**63) <= total < 2**63 else str(total)
+
+
+def _exact_mean(high: int, low: int, count: int, places: int, mean_places: int) -> str | None:
+    """Divide a sum of decimals: see ``_exact_sum``. Half is rounded away from zero."""
+    if not count:
+        return None
+    total = Decimal((high << 32) + low).scaleb(mean_places - places, _EXACT)
+    mean = Fraction(total) / count
+    rounded = int(abs(mean) + Fraction(1, 2)) * (-1 if mean < 0 else 1)
+    return str(Decimal(rounded).scaleb(-mean_places, _EXACT))
+
+
+_EXACT = Context(prec=100)
+"""No sum of a table has more digits."""
+
+
+def _bucket(value: Any, unit: str, zone: str) -> str | None:
+    """Format the start of the hour, or the first day of the period, of a UTC datetime in a zone.
+
+    An hour is one in UTC as well, so that the two hours of a change from summer time differ.
+    """
+    text = _timestamp_text(value)
+    if text is None:
+        return None
+    utc = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    try:
+        local = utc.astimezone(_zone(zone))
+    except OverflowError:
+        return None
+    if unit == "hour":
+        past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+        return (utc - past).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return first_day(local.date(), unit).isoformat()
+
+
+_zone = lru_cache(maxsize=64)(ZoneInfo)
+
+
+def first_day(day: date, unit: str) -> date:
+    """The first day of the week, month, quarter or year of a day; for ``day`` the day itself."""
+    if unit == "week":
+        return day - timedelta(days=day.weekday())
+    if unit == "day":
+        return day
+    month = {"month": day.month, "quarter": (day.month - 1) // 3 * 3 + 1, "year": 1}[unit]
+    return day.replace(month=month, day=1)
+
+
 def _unreadable(value: Any) -> Any:
     if value is not None:
         raise ValueError(value)
@@ -141,11 +202,14 @@ def _has_part(whole: Any, part: Any) -> bool:
 
 FUNCTIONS: dict[str, Any] = {
     "colonnade_base64": _base64_text,
+    "colonnade_bucket": _bucket,
     "colonnade_contains": _contains,
     "colonnade_float": _float_text,
     "colonnade_local": lambda value: to_jsonable_python(_datetime_of(value)),
+    "colonnade_mean": _exact_mean,
     "colonnade_moment": _timestamp_text,
     "colonnade_stored": _stored_text,
+    "colonnade_sum": _exact_sum,
     "colonnade_time": lambda value: to_jsonable_python(time_of_day.fromisoformat(value)),
     "colonnade_timedelta": _timedelta_text,
     "colonnade_unreadable": _unreadable,

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 import sqlalchemy as sa
 
 from colonnade.models import NamedValues, schemas
-from colonnade.query import QueryableTable, include_paths, sortable_columns
+from colonnade.query import QueryableTable, include_paths, sortable_paths
 
 COUNTS = ("none", "exact", "estimated")
 
@@ -36,7 +36,7 @@ def named_options(queryable: QueryableTable, name: str) -> Mapping[str, Any]:
     types = {"count": _named("RowCount", COUNTS, owner=COUNTS)}
     if queryable.columns:
         types["fields"] = _named(f"{table}Field", queryable.columns, owner=queryable.read)
-    if sortable_columns(queryable):
+    if sortable_paths(queryable):
         types["order_by"] = _named(f"{table}OrderBy", orderings(queryable), owner=queryable.read)
     if queryable.relations:
         types["include"] = _named(f"{name}Include", include_paths(queryable), owner=queryable)
@@ -67,7 +67,7 @@ def named_upsert_options(
 
 def orderings(queryable: QueryableTable) -> list[str]:
     """The fields to sort by, ascending and descending."""
-    return [sign + column for column in sortable_columns(queryable) for sign in ("", "-")]
+    return [sign + column for column in sortable_paths(queryable) for sign in ("", "-")]
 
 
 def name_of(annotation: Any) -> str:

@@ -9,7 +9,7 @@ from colonnade.query import (
     MAX_LIST_VALUES,
     OPTIONS,
     ROWS_PER_PARENT,
-    Operator,
+    JSONPath,
     PageReader,
     Parameter,
     QueryableTable,
@@ -49,13 +49,13 @@ def page_parameters(reader: PageReader, name: str) -> list[dict[str, Any]]:
         if option != "include" or queryable.relations
     ]
     for filter_name, parameter in reader.parameters.items():
-        if parameter.relation is not None or not _is_published(parameter):
+        if parameter.relations or not _is_published(parameter):
             continue
         bare = filter_name.removesuffix("__eq")
         if parameter.operator == "eq" and filter_name != bare and bare not in OPTIONS:
             continue  # documented under its bare name
-        schema = _operand(parameter.operator, parameter.shape)
-        values = name_of_values(queryable, parameter.column)
+        schema = _operand(parameter)
+        values = name_of_values(queryable, parameter.path.text)
         if values is not None:
             schema = _with_reference(schema, values)
         parameters.append(_query(filter_name, schema))
@@ -76,7 +76,7 @@ def _with_reference(schema: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _is_published(parameter: Parameter) -> bool:
     """Whether the document lists a filter of a field as a separate parameter."""
-    column = parameter.shape
+    column = parameter.path.shape
     if parameter.operator == "is_null":
         return column.nullable
     if parameter.operator in {"lt", "lte", "gt", "gte"}:
@@ -108,15 +108,17 @@ def _relation_filters(queryable: QueryableTable) -> dict[str, Any]:
     }
 
 
-def _operand(operator: Operator, column: ColumnShape) -> dict[str, Any]:
+def _operand(parameter: Parameter) -> dict[str, Any]:
+    operator, path = parameter.operator, parameter.path
+    column = path.element if isinstance(path, JSONPath) and path.element else path.shape
     if operator == "is_null":
         return {"type": "boolean"}
-    if operator in {"in", "not_in"}:
+    if operator in {"in", "not_in", "overlaps"}:
         items = value_schema(column)
         if column.kind in {"text", "path"}:
             items["pattern"] = "^[^,\\[\\u0000]+$"
         return {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_LIST_VALUES}
-    if operator.endswith(("contains", "startswith", "endswith")):
+    if operator.endswith(("contains", "startswith", "endswith")) and column is path.shape:
         return {"type": "string", "pattern": PLAIN_TEXT}
     return value_schema(column)
 

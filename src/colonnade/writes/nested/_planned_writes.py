@@ -43,7 +43,7 @@ def _is_plain(row: NestedRow) -> bool:
     return not (
         change.scopes
         or change.expected is not None
-        or row.table.table_context.view.relations
+        or row.table.table_context.view.has_related
         or writer.rows.needs_transaction(change)
         or (change.kind == "create" and row.reader.is_validated_later)
     )

@@ -118,7 +118,7 @@ def _is_simple_root(root: NestedRow, scopes: Scopes) -> bool:
     rows = root.table.writer.rows
     if root.is_given or context.backend != "postgresql" or change.expected is not None:
         return False
-    if context.view.relations or rows.needs_transaction(change) or root.reader.is_validated_later:
+    if context.view.has_related or rows.needs_transaction(change) or root.reader.is_validated_later:
         return False
     automatic = _automatic_values([change.values], change.kind, root.table.shape)
     if automatic is None:
@@ -173,7 +173,7 @@ def _group(
     scope = scopes.written(table.shape.table)
     if (
         not view.is_exact
-        or view.relations
+        or view.has_related
         or view.may_fail
         or (scope is not None and scope.condition is not None)
         or any(row.relations or row.change.expected for row in rows)

@@ -217,7 +217,7 @@ class NestedWriter:
                         writer.check_scope(self.connection, [row.key], scopes)
             else:
                 writer.check_scope(self.connection, [row.key for row in rows], scopes)
-        if table.table_context.view.relations:
+        if table.table_context.view.has_related:
             current = writer.current(self.connection, [row.key for row in rows], scopes)
             for row, stored_row in zip(rows, current, strict=True):
                 row.written = stored_row or row.written
