@@ -1,10 +1,18 @@
 """Queries: filters, ordering, pages and includes. A ``Page`` compiles to one SELECT."""
 
-from colonnade.query._aggregate_functions import WideDecimal, WideInteger
+from colonnade.query._aggregate_functions import (
+    FUNCTIONS,
+    WideDecimal,
+    WideInteger,
+    functions_of,
+)
 from colonnade.query._comparisons import quoted, stored_json
 from colonnade.query._cursors import CursorPosition
 from colonnade.query._filter_reader import FilterReader, Parameter
 from colonnade.query._filters import Filter
+from colonnade.query._group_reader import GROUP_OPTIONS, GroupReader
+from colonnade.query._grouped_pages import MAX_GROUPS, GroupedPage
+from colonnade.query._grouping import GroupColumn, Grouping, Measure
 from colonnade.query._includes import (
     ROWS_PER_PARENT,
     Include,
@@ -42,6 +50,7 @@ from colonnade.query._related_aggregates import RelatedAggregate
 from colonnade.query._relations import RelationJoin, correlated
 from colonnade.query._row_sources import RowSource
 from colonnade.query._scopes import NO_SCOPES, Scope, Scopes, adapt_to_source
+from colonnade.query._time_buckets import units_of
 from colonnade.query._values import (
     compared_type,
     read_value,
@@ -50,6 +59,9 @@ from colonnade.query._values import (
 )
 
 __all__ = [
+    "FUNCTIONS",
+    "GROUP_OPTIONS",
+    "MAX_GROUPS",
     "MAX_LIST_VALUES",
     "NO_SCOPES",
     "OPERATORS",
@@ -61,9 +73,14 @@ __all__ = [
     "FieldPath",
     "Filter",
     "FilterReader",
+    "GroupColumn",
+    "GroupReader",
+    "GroupedPage",
+    "Grouping",
     "Include",
     "Includes",
     "JSONPath",
+    "Measure",
     "Operator",
     "Option",
     "Ordering",
@@ -85,6 +102,7 @@ __all__ = [
     "compared_type",
     "correlated",
     "did_you_mean",
+    "functions_of",
     "include_paths",
     "key_clause",
     "key_ordering",
@@ -101,6 +119,7 @@ __all__ = [
     "sortable_paths",
     "stored_json",
     "tables_of",
+    "units_of",
     "value_adapter",
     "value_parameter",
     "value_type",

@@ -10,7 +10,16 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Double, Integer, Numeric, func
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Double,
+    Integer,
+    Numeric,
+    func,
+    literal_column,
+)
 from sqlalchemy import distinct as sql_distinct
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
@@ -261,3 +270,12 @@ def aggregate_sql(
         value = double(value)
     floats: ColumnElement[Any] = float_sum(value) if function == "sum" else func.avg(value)
     return floats
+
+
+def zero(shape: ColumnShape) -> ColumnElement[Any]:
+    """The count or the sum of no values, in the form in which sums are stored."""
+    kind = shape.column.type
+    if isinstance(kind, WideDecimal) and kind.scale:
+        # PostgreSQL reads the literal as a number, SQLite as text, as it holds other sums.
+        return literal_column(f"'0.{'0' * kind.scale}'", kind)
+    return literal_column("0", kind)

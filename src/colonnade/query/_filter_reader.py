@@ -84,21 +84,25 @@ class FilterReader:
         if node is not None:
             self.nodes.append(node)
 
-    def parse_where(self, text: str) -> None:
-        """Parse the JSON of ``where``."""
+    def parse_where(self, text: str, name: str = "where") -> None:
+        """Parse the JSON of a parameter with conditions.
+
+        Args:
+            text: The JSON.
+            name: The parameter.
+        """
+        loc = ("query", name)
         try:
             condition = from_json(text, allow_inf_nan=False)
         except ValueError as error:
-            self._add_error(
-                ("query", "where"), "json_invalid", f"where is not valid JSON: {error}", text
-            )
+            self._add_error(loc, "json_invalid", f"{name} is not valid JSON: {error}", text)
             return
         repeated = _repeated_name(text)
         if repeated is not None:
             message = f'{repeated!r} occurs twice in one object. Combine conditions with "and"'
-            self._add_error(("query", "where"), "repeated", message, text)
+            self._add_error(loc, "repeated", message, text)
             return
-        node = self._parse_object(condition, self.queryable, ("query", "where"), 0)
+        node = self._parse_object(condition, self.queryable, loc, 0)
         if node is not None:
             self.nodes.append(node)
 

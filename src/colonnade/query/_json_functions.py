@@ -183,7 +183,7 @@ class _Arguments:
     def __init__(self, element: Any, compiler: Any, kwargs: dict[str, Any]) -> None:
         column, steps, *operands = element.clauses
         self.column = compiler.process(column, **kwargs)
-        self.steps: list[str] = from_json(steps.text[1:-1].replace("''", "'"))
+        self.steps: list[str] = from_json(steps.name[1:-1].replace("''", "'"))
         self.operand = "".join(compiler.process(operand, **kwargs) for operand in operands)
         self.array_type: str | None = None
         self._compiler = compiler

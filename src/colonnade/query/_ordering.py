@@ -158,9 +158,7 @@ def _sortable_path(name: str, queryable: QueryableTable) -> FieldPath:
         if path.is_sortable:
             return path
         detail = "Its values have no order."
-    near = did_you_mean(name, sortable_paths(queryable))
-    hint = near if "Did you mean" not in detail else ""
-    raise PathError(f"{name!r} cannot be used to sort. {detail}{hint}")
+    raise PathError(f"{name!r} cannot be used to sort. {detail}")
 
 
 def after_position(

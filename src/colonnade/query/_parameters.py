@@ -135,7 +135,7 @@ class PageReader:
         values_by_name: dict[str, list[str]] = {}
         for name, value in query:
             values_by_name.setdefault(name, []).append(value)
-        parser = _QueryStringParser(self, values_by_name)
+        parser = QueryStringParser(self, values_by_name)
         limit = parser.integer("limit", self.default_limit, 1, self.max_limit)
         offset = parser.integer("offset", 0, 0, MAX_OFFSET)
         count = parser.count()
@@ -180,7 +180,7 @@ class PageReader:
         )
 
 
-class _QueryStringParser:
+class QueryStringParser:
     """Parses one query string and collects its errors."""
 
     def __init__(self, reader: PageReader, values_by_name: dict[str, list[str]]) -> None:

@@ -1,6 +1,6 @@
 """``RelatedAggregate``: an aggregate of the related rows of a row, such as ``subtasks.count``."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, select
@@ -56,12 +56,13 @@ class RelatedAggregate(FieldPath):
 
     def stored_sql(self, rows: RowSource) -> ColumnElement[Any]:
         """A subquery that is computed for each row of the result."""
-        targets = related_rows(self.relations, rows, self.field)
+        fields = {} if self.field is None else {self.field: "value_"}
+        targets = related_rows(self.relations, rows, fields, select())
         shape = None if self.field is None else self.field.shape
-        value = None if self.field is None else targets.selected_columns[-1]
+        value = None if self.field is None else targets.selected_columns["value_"].element
         if may_repeat(self.relations):
             distinct = targets.distinct().subquery()
-            value = None if self.field is None else distinct.c[-1]
+            value = None if self.field is None else distinct.c["value_"]
             result = select(aggregate_sql(self.function, value, shape)).select_from(distinct)
         else:
             result = targets.with_only_columns(aggregate_sql(self.function, value, shape))
@@ -93,16 +94,28 @@ def may_repeat(relations: tuple[RelationShape, ...], *, grouped: bool = False) -
 
 
 def related_rows(
-    relations: tuple[RelationShape, ...], rows: RowSource, field: FieldPath | None
+    relations: tuple[RelationShape, ...],
+    rows: RowSource,
+    fields: Mapping[FieldPath, str],
+    statement: Select[Any],
 ) -> Select[Any]:
-    """The SELECT of the keys of the rows that relations lead to, with the value of a field."""
+    """Add the rows that relations lead to: their keys, and the values of fields.
+
+    Args:
+        relations: The relations, of which the first leads from ``rows``.
+        rows: The rows.
+        fields: The fields of the last relation's rows, with the labels of their values.
+        statement: The SELECT to add them to.
+    """
     source = rows.source
-    statement: Select[Any] = select()
     for relation in relations:
         joined = RelationJoin(relation, source, rows.scopes)
         statement = statement.select_from(*joined.froms).where(joined.condition)
         source = joined.target
     target = RowSource(source, rows.scopes)
-    keys = [source.c[part.column.key] for part in Shape.of(relations[-1].target).primary_key]
-    value = [] if field is None else [field.canonical_sql(target).label("value_")]
-    return statement.add_columns(*keys, *value)
+    key = Shape.of(relations[-1].target).primary_key
+    keys = [
+        source.c[part.column.key].label(f"related_key_{index}") for index, part in enumerate(key)
+    ]
+    values = [field.canonical_sql(target).label(label) for field, label in fields.items()]
+    return statement.add_columns(*keys, *values)

@@ -306,7 +306,7 @@ async def respond_with_page(
         rows = partial(rows_of_page, page)
         await name_unreadable(context, error, table_context, view, page.scopes, rows)
         raise
-    headers = _links(page, row)
+    headers = page_links(page, row)
     if page.is_counted:
         headers["X-Total-Count"] = str(row.total)
     elif page.count == "estimated":
@@ -324,7 +324,7 @@ async def _load_page(
         lambda: _page_plan(page, view, table_context.backend),
     )
     try:
-        row = await table_context.run(context, plan.one(_values(page)), read_only=True)
+        row = await table_context.run(context, plan.one(page_values(page)), read_only=True)
     except Problem as problem:
         if problem.kind != TOO_LARGE:
             raise
@@ -332,7 +332,7 @@ async def _load_page(
     if row is not None and row.body is not None:
         return page, row
     page = replace(page, limit=await _rows_that_fit(context, table_context, page, view))
-    return page, await table_context.run(context, plan.one(_values(page)), read_only=True)
+    return page, await table_context.run(context, plan.one(page_values(page)), read_only=True)
 
 
 async def _rows_that_fit(
@@ -344,7 +344,7 @@ async def _rows_that_fit(
         Problem: 413, the first row does not fit.
     """
     plan = Plan(size_statement(page, view, table_context.backend), max_bytes=MAX_ANSWER_BYTES)
-    rows = await table_context.run(context, plan.bound(_values(page), list), read_only=True)
+    rows = await table_context.run(context, plan.bound(page_values(page), list), read_only=True)
     size = 2  # the brackets
     count = 0
     for count, row in enumerate(rows):
@@ -357,7 +357,7 @@ async def _rows_that_fit(
     return count + 1
 
 
-def _values(page: Page) -> dict[str, Any]:
+def page_values(page: Page) -> dict[str, Any]:
     """Return the parameter values of a page's statement."""
     values = {**page.parameters(), **_limit_parameters(page)}
     if page.offset:
@@ -374,7 +374,7 @@ def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
 
 async def _estimate(context: RequestContext, table_context: ResourceContext, page: Page) -> int:
     """Return PostgreSQL's estimate of the number of rows."""
-    explain, parameters = Plan(Explain(page.all_rows())), _values(page)
+    explain, parameters = Plan(Explain(page.all_rows())), page_values(page)
     output = await table_context.run(
         context,
         lambda connection: explain.run(connection, parameters).scalar_one(),
@@ -388,7 +388,7 @@ def _limit_parameters(page: Page) -> dict[str, int]:
     return {"limit_": page.limit + 1, "shown_": page.limit}
 
 
-def _links(page: Page, row: Any) -> dict[str, str]:
+def page_links(page: Page, row: Any) -> dict[str, str]:
     """Build the Link header: by offset if the request has one, by cursor otherwise."""
     more = row.found > page.limit
     if page.offset or not page.url:

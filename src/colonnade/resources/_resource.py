@@ -18,8 +18,9 @@ from starlette.types import Scope
 from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, schemas, snake
-from colonnade.query import Page, QueryableTable, did_you_mean
+from colonnade.query import MAX_GROUPS, Page, QueryableTable, did_you_mean
 from colonnade.resources import _scoping, openapi
+from colonnade.resources._aggregates import AggregateOperations
 from colonnade.resources._reads import ReadOperations, requested_page
 from colonnade.resources._resource_checks import (
     OPERATIONS,
@@ -92,11 +93,15 @@ class Resource(APIRouter):
         operations: The enabled operations: ``list`` (with relations and trees), ``read``,
             ``create``, ``update``, ``delete``, ``batch`` (create, update and delete of many rows)
             and ``link``. ``STANDARD`` has these; ``upsert`` (POST with ``on_conflict``) and
-            ``replace`` (PUT) are off until you name them: ``STANDARD | {"upsert"}``.
+            ``replace`` (PUT) and ``aggregate`` (GET ``:aggregate``) are off until you name them:
+            ``STANDARD | {"upsert"}``.
         dependencies: Dependencies of all routes, or a mapping of operations to dependencies; those
             of ``create``, ``update`` and ``delete`` apply to batches as well, and those of
-            ``create`` and ``update`` to upserts and replacements.
+            ``create`` and ``update`` to upserts and replacements, and those of ``list`` to
+            aggregates.
         max_limit: The maximum number of rows in a page and in a batch.
+        aggregate_exclude: The fields that requests can neither group by nor aggregate, such as
+            ``["salary"]``.
         idempotency: A table of responses, ``class RequestKey(Idempotency, table=True)``: a repeated
             POST with the same ``Idempotency-Key`` gets the same response. Without it, the header is
             ignored.
@@ -156,6 +161,7 @@ class Resource(APIRouter):
         operations: set[Operation] | frozenset[Operation] = STANDARD,
         dependencies: Sequence[params.Depends] | Guards = (),
         max_limit: int = 1000,
+        aggregate_exclude: Sequence[str] = (),
         idempotency: type[Idempotency] | None = None,
         deadline: float | None = DEADLINE,
         prefix: str | None = None,
@@ -194,6 +200,7 @@ class Resource(APIRouter):
         self._write_scoped = self._scoped and write_scope is not _scoping.Unscoped
         self._declare_scopes(scope, write_scope)
         self._max_limit = max_limit
+        self._aggregate_exclude = tuple(aggregate_exclude)
         self._idempotency = idempotency
         self._hooks = Hooks()
         self._nested = dict(nested or {})
@@ -349,6 +356,14 @@ class Resource(APIRouter):
     def _reads(self) -> ReadOperations:
         return ReadOperations(self.table_context, self._max_limit)
 
+    def _aggregates(self) -> AggregateOperations:
+        return AggregateOperations(self.table_context, self._max_limit, self._aggregate_exclude)
+
+    @cached_property
+    def _all_aggregates(self) -> AggregateOperations:
+        """The aggregates of the program, which may use every field."""
+        return AggregateOperations(self.table_context, MAX_GROUPS)
+
     @property
     def scopes(self) -> list[params.Depends]:
         """The dependencies that an endpoint outside of the Resource needs for ``query``."""
@@ -386,6 +401,34 @@ class Resource(APIRouter):
         """
         context = page.context if isinstance(page.context, RequestContext) else NO_CONTEXT
         return await self._reads.page(context, page)
+
+    async def aggregate(
+        self, page: Page, *, group_by: Sequence[str] = (), aggregate: Sequence[str] = ("count",)
+    ) -> list[dict[str, Any]]:
+        """Group the rows of a page, and count, sum or compare them in the database.
+
+        It works whether or not ``operations`` has ``aggregate``, and may use the fields of
+        ``aggregate_exclude``.
+
+        Args:
+            page: The page from ``query``. Its filters, its scope and the conditions of
+                ``page.where(...)`` apply; its ordering and its limits do not.
+            group_by: The fields to group by, such as ``["project.slug", "created_at.month"]``.
+            aggregate: The aggregates, such as ``["count", "hours.sum"]``.
+
+        Returns:
+            A dict for each group, ordered by the groups, whose keys are the names in ``group_by``
+            and ``aggregate``, and whose values are Python objects.
+
+        Raises:
+            RequestValidationError: 422, a field cannot be grouped or aggregated, or there are more
+                than 10,000 groups.
+        """
+        context = page.context if isinstance(page.context, RequestContext) else NO_CONTEXT
+        try:
+            return await self._all_aggregates.values(context, page, group_by, aggregate)
+        except QueryError as error:
+            raise RequestValidationError(error.errors) from None
 
     def before(self, operation: WriteKind) -> Callable[[HookT], HookT]:
         """Register a function to call before a write, in its transaction.
@@ -527,7 +570,7 @@ class Resource(APIRouter):
             self._idempotency,
             self._operation_prefix,
         )
-        generated = GeneratedRoutes(self, table_context, self._reads, options)
+        generated = GeneratedRoutes(self, table_context, self._reads, options, self._aggregates)
         routes = generated.routes()
         linked = [table for link in generated.links for table in link.tables()]
         _scoping.mark_used(self.db, linked, by=f"the Resource of {self.model.__name__}")

@@ -93,6 +93,7 @@ class ResourceContext(TableContext):
         read_only: bool = False,
         deleting: bool = False,
         shape: Shape | None = None,
+        deadline: float | None = None,
     ) -> T:
         """Run statements on the database, and turn its errors into problems.
 
@@ -104,6 +105,7 @@ class ResourceContext(TableContext):
             read_only: Whether it only reads, so that a replica can serve it.
             deleting: Whether it deletes a row.
             shape: The written table; the table of this context by default.
+            deadline: A deadline in seconds, if it is shorter than that of this context.
 
         Raises:
             Problem: The database rejected the request, or did not respond in time.
@@ -114,7 +116,7 @@ class ResourceContext(TableContext):
             return await cancel_on_disconnect(
                 context.request,
                 self.db.run_async(work, begin=begin, idempotent=idempotent, read_only=read_only),
-                self.deadline,
+                self.deadline if deadline is None else min(deadline, self.deadline or deadline),
             )
         except DeadlineError as error:
             wrote = not (read_only or idempotent)

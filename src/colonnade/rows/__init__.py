@@ -8,6 +8,7 @@ from colonnade.rows._body_reader import (
     error_entries,
 )
 from colonnade.rows._column_codecs import ColumnCodec, codec_of
+from colonnade.rows._group_views import GroupView
 from colonnade.rows._json_sql import json_array, json_array_agg
 from colonnade.rows._long_numbers import load_json
 from colonnade.rows._statements import (
@@ -27,6 +28,7 @@ __all__ = [
     "NO_VALUES",
     "BodyReader",
     "ColumnCodec",
+    "GroupView",
     "ReturnedRow",
     "UnreadableRowError",
     "View",

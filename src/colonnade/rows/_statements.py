@@ -1,7 +1,7 @@
 """SELECT statements that return JSON text."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import (
     BigInteger,
@@ -29,6 +29,13 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """The maximum size of the rows in a response: 16 times the largest row that a request can store."""
 
 
+class RowView(Protocol):
+    """What writes the rows of a page as JSON."""
+
+    def text(self, source: Any, scopes: Scopes, backend: Backend) -> ColumnElement[str]:
+        """The SQL expression of a row as a JSON object."""
+
+
 class ReturnedRow:
     """The row that an INSERT or UPDATE writes, as the source of its RETURNING clause.
 
@@ -51,7 +58,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def page_statement(page: Page, view: View, backend: Backend) -> Select[Any]:
+def page_statement(page: Page, view: RowView, backend: Backend) -> Select[Any]:
     """The SELECT that answers a page.
 
     It returns one row:
@@ -71,7 +78,7 @@ def page_statement(page: Page, view: View, backend: Backend) -> Select[Any]:
     return select(*columns)
 
 
-def _numbered_columns(page: Page, view: View, backend: Backend) -> list[Any]:
+def _numbered_columns(page: Page, view: RowView, backend: Backend) -> list[Any]:
     """The columns of a page's statement, from numbered rows, which can be reversed."""
     rows = page.rows().subquery()
     number = func.row_number().over()
@@ -95,7 +102,7 @@ def _numbered_columns(page: Page, view: View, backend: Backend) -> list[Any]:
     ]
 
 
-def _materialized_columns(page: Page, view: View, backend: Backend) -> list[Any]:
+def _materialized_columns(page: Page, view: RowView, backend: Backend) -> list[Any]:
     """The columns of a page's statement, from a materialized CTE: faster than numbered rows."""
     selected = page.rows().cte("colonnade_kept").prefix_with("MATERIALIZED")
     rows = select(selected).limit(_shown_limit()).subquery()

@@ -11,18 +11,18 @@ import re
 import sqlite3
 import time
 from base64 import b64encode
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from datetime import time as time_of_day
 from decimal import Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from pydantic_core import from_json, to_json, to_jsonable_python
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
+from colonnade._time_buckets import start_text
 from colonnade.database.statements._statement_limit import block_timeout
 
 STEPS_BETWEEN_CHECKS = 50_000
@@ -139,36 +139,10 @@ _EXACT = Context(prec=100)
 """No sum of a table has more digits."""
 
 
-def _bucket(value: Any, unit: str, zone: str) -> str | None:
-    """Format the start of the hour, or the first day of the period, of a UTC datetime in a zone.
-
-    An hour is one in UTC as well, so that the two hours of a change from summer time differ.
-    """
+def _bucket(value: Any, unit: Any, zone: str) -> str | None:
+    """Format the start of the time bucket of a stored datetime; None if it is invalid."""
     text = _timestamp_text(value)
-    if text is None:
-        return None
-    utc = datetime.fromisoformat(text).replace(tzinfo=UTC)
-    try:
-        local = utc.astimezone(_zone(zone))
-    except OverflowError:
-        return None
-    if unit == "hour":
-        past = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
-        return (utc - past).replace(tzinfo=None).isoformat(" ", "microseconds")
-    return first_day(local.date(), unit).isoformat()
-
-
-_zone = lru_cache(maxsize=64)(ZoneInfo)
-
-
-def first_day(day: date, unit: str) -> date:
-    """The first day of the week, month, quarter or year of a day; for ``day`` the day itself."""
-    if unit == "week":
-        return day - timedelta(days=day.weekday())
-    if unit == "day":
-        return day
-    month = {"month": day.month, "quarter": (day.month - 1) // 3 * 3 + 1, "year": 1}[unit]
-    return day.replace(month=month, day=1)
+    return None if text is None else start_text(text, unit, zone)
 
 
 def _unreadable(value: Any) -> Any:

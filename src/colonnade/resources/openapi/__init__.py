@@ -1,6 +1,7 @@
 """The OpenAPI documentation of generated routes."""
 
 from colonnade.resources.openapi._bodies import Body
+from colonnade.resources.openapi._groups import Groups, group_parameters
 from colonnade.resources.openapi._parameters import (
     LazyParameters,
     create_only_parameter,
@@ -25,6 +26,7 @@ from colonnade.resources.openapi._rows import ParameterProblem, Rows
 __all__ = [
     "Body",
     "Deleted",
+    "Groups",
     "LazyParameters",
     "ParameterProblem",
     "Rows",
@@ -33,6 +35,7 @@ __all__ = [
     "created_response",
     "depth_parameter",
     "etags_parameter",
+    "group_parameters",
     "header_parameter",
     "keys_parameter",
     "page_parameters",

@@ -38,7 +38,7 @@ def named_options(queryable: QueryableTable, name: str) -> Mapping[str, Any]:
         types["fields"] = _named(f"{table}Field", queryable.columns, owner=queryable.read)
     if sortable_paths(queryable):
         types["order_by"] = _named(f"{table}OrderBy", orderings(queryable), owner=queryable.read)
-    if queryable.relations:
+    if include_paths(queryable):
         types["include"] = _named(f"{name}Include", include_paths(queryable), owner=queryable)
     return types
 

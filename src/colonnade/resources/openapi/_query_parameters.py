@@ -1,7 +1,7 @@
 """The query parameters of generated routes in the OpenAPI document."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from colonnade.models import ColumnShape
@@ -41,12 +41,25 @@ def page_parameters(reader: PageReader, name: str) -> list[dict[str, Any]]:
     document. Those of the table's own fields are published with the operators that they are
     usually filtered by. All filters work, and all are checked.
     """
+    return filter_parameters_of(reader, reader.options, name)
+
+
+def filter_parameters_of(
+    reader: PageReader, options: Collection[str], name: str
+) -> list[dict[str, Any]]:
+    """Return some options of a list, and its filters.
+
+    Args:
+        reader: Reads the parameters.
+        options: The options.
+        name: What the names of components for this route begin with.
+    """
     queryable = reader.queryable
     named_types = named_options(queryable, name)
     parameters = [
         _query(option, *_option(option, reader, named_types.get(option)))
-        for option in sorted(reader.options)
-        if option != "include" or queryable.relations
+        for option in sorted(options)
+        if option != "include" or include_paths(queryable)
     ]
     for filter_name, parameter in reader.parameters.items():
         if parameter.relations or not _is_published(parameter):
@@ -179,6 +192,11 @@ def _example_value(name: str, column: ColumnShape) -> Any:
 
 def _integer(least: int, maximum: int, default: int) -> dict[str, Any]:
     return {"type": "integer", "minimum": least, "maximum": maximum, "default": default}
+
+
+def option_parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    """Return a query parameter that is not a filter."""
+    return _query(name, schema, description)
 
 
 def _query(name: str, schema: dict[str, Any], description: str = "") -> dict[str, Any]:

@@ -12,6 +12,7 @@ from colonnade.query import (
     QueryableTable,
 )
 from colonnade.resources.openapi._documented_as import DocumentedAs, Refs
+from colonnade.resources.openapi._groups import value_of
 from colonnade.resources.openapi._named_values import (
     component_name,
     named_options,
@@ -109,6 +110,7 @@ class _RowWithRelations(_RowComponent):
             for relation, schema in self._related_schemas(refs).items()
             if relation not in self.queryable.always_included
         }
+        related |= aggregate_schemas(self.queryable)
         return {"allOf": [refs[self.queryable.read], {"type": "object", "properties": related}]}
 
 
@@ -127,14 +129,26 @@ class _PartialRow(_RowComponent):
         return {
             "description": "The requested fields and relations",
             "type": "object",
-            "properties": {**properties, **self._related_schemas(refs)},
+            "properties": {
+                **properties,
+                **self._related_schemas(refs),
+                **aggregate_schemas(self.queryable),
+            },
         }
 
 
 def _row_type(queryable: QueryableTable, name: str) -> Any:
-    if queryable.relations.keys() <= queryable.always_included:
+    aggregates = len(queryable.aggregates) > len(queryable.fields)
+    if queryable.relations.keys() <= queryable.always_included and not aggregates:
         return queryable.read
     return _RowWithRelations.type(queryable, name)
+
+
+def aggregate_schemas(queryable: QueryableTable) -> dict[str, JsonSchemaValue]:
+    """Return the JSON schemas of the aggregates that a request may include, by name."""
+    return {
+        aggregate.public_name: value_of(aggregate) for aggregate in queryable.aggregates.values()
+    }
 
 
 def related_schema(relation: RelationShape, row: JsonSchemaValue) -> JsonSchemaValue:

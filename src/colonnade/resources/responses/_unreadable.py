@@ -58,7 +58,7 @@ async def name_unreadable(
     Raises:
         Problem: 409, a stored value does not have the type of its column.
     """
-    if not _is_about_values(error):
+    if not is_about_values(error):
         return
     search = _Search(context, table_context, view, scopes, *rows())
     problem = await search.problem(error if isinstance(error, UnreadableRowError) else None)
@@ -111,7 +111,7 @@ def rows_of_keys(
     return statement, {"limit_": len(keys)}
 
 
-def _is_about_values(error: BaseException) -> bool:
+def is_about_values(error: BaseException) -> bool:
     """Whether a value made a statement fail, rather than a timeout or a missing table."""
     if isinstance(error, UnreadableRowError):
         return True
@@ -194,7 +194,7 @@ class _Search:
         try:
             await self._run(select(json_array_agg(texts.c.j, backend)))
         except (Problem, SQLAlchemyError) as error:
-            return _is_about_values(error)
+            return is_about_values(error)
         return False
 
     async def _key(self, index: int) -> str:

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from colonnade.models import plural, with_article
 from colonnade.resources import openapi
+from colonnade.resources._aggregates import AggregateOperations
 from colonnade.resources._reads import ReadOperations, requested_page
 from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.openapi._nested_bodies import row_body, statuses_of, written_rows
@@ -35,6 +36,7 @@ class GeneratedRoutes:
         table_context: The table of the Resource.
         reads: The read operations.
         options: The options of the Resource.
+        aggregates: Returns the aggregates, if the Resource has them.
     """
 
     def __init__(
@@ -43,10 +45,12 @@ class GeneratedRoutes:
         table_context: ResourceContext,
         reads: ReadOperations,
         options: ResourceOptions,
+        aggregates: Callable[[], AggregateOperations],
     ) -> None:
         self.builder = RouteBuilder(router, table_context, options)
         self.table_context = table_context
         self.reads = reads
+        self.aggregates = aggregates
         self.writes = WriteOperations(options.table, options.idempotency, options.max_limit)
         self.upserts = UpsertRoutes(self.builder, self.writes)
         self.relations = RelationRoutes(self.builder, reads)
@@ -63,6 +67,7 @@ class GeneratedRoutes:
             "replace": self.upserts.add_replace,
             "delete": self._add_delete,
             "batch": self._add_batch,
+            "aggregate": self._add_aggregate,
         }
         for operation, add in add_operation.items():
             if operation in self.builder.options.operations:
@@ -115,6 +120,25 @@ class GeneratedRoutes:
                 409, headers=("Link", "X-Total-Count"), description="The rows"
             ),
             parameters=lambda: openapi.page_parameters(reads.reader, component),
+        )
+
+    def _add_aggregate(self) -> None:
+        aggregates = self.aggregates()
+        component = self.builder.component_name()
+
+        async def aggregate_rows(request: Request) -> Response:
+            return await aggregates.respond(request)
+
+        self.builder.add(
+            ":aggregate",
+            "GET",
+            aggregate_rows,
+            ("list", "aggregate"),
+            name=f"aggregate_{self.names}",
+            summary=f"Group, count and sum {words_of(self.names)}",
+            response_model=Annotated[Any, openapi.Groups(aggregates.reader, component)],
+            responses=openapi.responses(409, headers=("Link",), description="The groups"),
+            parameters=lambda: openapi.group_parameters(aggregates.reader, component),
         )
 
     def _add_create(self) -> None:

@@ -19,7 +19,7 @@ from colonnade.resources.routes._route import GeneratedRoute
 from colonnade.resources.writes._resource_tables import ResourceTable
 
 Operation = Literal[
-    "list", "read", "create", "update", "delete", "batch", "link", "upsert", "replace"
+    "list", "read", "create", "update", "delete", "batch", "link", "upsert", "replace", "aggregate"
 ]
 """A kind of route that a Resource generates, for ``operations`` and ``dependencies``."""
 

@@ -1,0 +1,381 @@
+"""``GroupReader``: parses the query string of an aggregate request to a ``GroupedPage``."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from pydantic_core import to_json
+
+from colonnade._time_buckets import Unit, bucket_start, first_day
+from colonnade.errors import ModelError
+from colonnade.models import RelationShape
+from colonnade.query._aggregate_functions import FUNCTIONS, functions_of
+from colonnade.query._cursors import read_cursor
+from colonnade.query._filter_reader import FilterReader
+from colonnade.query._filters import All, AnyOf, Compare, Filter, Node, Not, Related
+from colonnade.query._grouped_pages import GroupedPage
+from colonnade.query._grouping import GroupColumn, Grouping, Measure
+from colonnade.query._json_paths import JSONPath
+from colonnade.query._ordering import Ordering, read_sort_columns
+from colonnade.query._parameters import OPTIONS, PageReader, QueryStringParser
+from colonnade.query._path_reader import PathError, read_path
+from colonnade.query._paths import FieldPath
+from colonnade.query._queryable_tables import QueryableTable, did_you_mean
+from colonnade.query._scopes import NO_SCOPES, Scopes
+from colonnade.query._time_buckets import UNITS, TimeBucket, units_of
+
+GROUP_OPTIONS = frozenset(
+    ("aggregate", "cursor", "fill", "group_by", "having", "limit", "order_by", "tz", "where")
+)
+"""The parameters of an aggregate request that are not filters."""
+
+MAX_KEYS = 8
+"""The maximum number of fields to group by."""
+
+MAX_MEASURES = 20
+"""The maximum number of aggregates in a request."""
+
+
+class GroupReader:
+    """Parses the query strings of aggregate requests for one table.
+
+    Args:
+        queryable: The table, and the columns and relations that requests can use.
+        max_limit: The maximum number of groups in a page.
+        exclude: The public names of columns that can be neither grouped nor aggregated.
+
+    Raises:
+        ModelError: A name in ``exclude`` is not a column, or a column has the name of a parameter.
+    """
+
+    def __init__(
+        self, queryable: QueryableTable, *, max_limit: int = 1000, exclude: Collection[str] = ()
+    ) -> None:
+        self.queryable = queryable
+        self.page_reader = PageReader(queryable, max_limit=max_limit, options=GROUP_OPTIONS)
+        self.max_limit = max_limit
+        self.fields = _Fields(queryable, frozenset(exclude))
+        hidden = sorted(queryable.columns.keys() & (GROUP_OPTIONS - OPTIONS))
+        if hidden:
+            raise ModelError(
+                f"{queryable.shape.model.__name__}.{hidden[0]} has the name of a parameter of "
+                f"aggregates, which would hide its filter. Rename the field, or leave aggregate "
+                f"out of operations."
+            )
+
+    def knows(self, name: str) -> bool:
+        """Whether a query parameter is an option or a filter of this table."""
+        return self.page_reader.knows(name)
+
+    def read(
+        self, query: Sequence[tuple[str, str]], scopes: Scopes = NO_SCOPES, url: str = ""
+    ) -> GroupedPage:
+        """Parse a query string.
+
+        Args:
+            query: The decoded names and values, in order.
+            scopes: The scopes of the request.
+            url: Path and query string of the request, for links to other pages.
+
+        Raises:
+            QueryError: Parameters are unknown or invalid; the error lists all of them.
+        """
+        values_by_name: dict[str, list[str]] = {}
+        for name, value in query:
+            values_by_name.setdefault(name, []).append(value)
+        parser = QueryStringParser(self.page_reader, values_by_name)
+        limit = parser.integer("limit", self.page_reader.default_limit, 1, self.max_limit)
+        zone = self._zone(parser)
+        grouping = self._grouping(parser, zone)
+        filters = FilterReader(self.queryable)
+        parser.filters(filters)
+        conditions: Filter = parser.collect_errors(filters.finish) or Filter()
+        having: Filter = parser.collect_errors(lambda: self._having(parser, grouping)) or Filter()
+        order_by = parser.comma_separated("order_by")
+        ordering = parser.collect_errors(lambda: _ordering(order_by, grouping))
+        cursor = parser.single("cursor")
+        parser.finish()
+        fingerprint = _fingerprint(self.queryable, values_by_name, ordering)
+        return GroupedPage(
+            queryable=self.queryable,
+            filter=conditions,
+            ordering=ordering,
+            limit=limit,
+            position=None if cursor is None else read_cursor(cursor, fingerprint, ordering),
+            scopes=scopes,
+            fingerprint=fingerprint,
+            url=url,
+            grouping=grouping,
+            having=having,
+            zone=zone,
+            bounds=_bounds(grouping, conditions, zone) if grouping.fill else (None, None),
+        )
+
+    def regrouped(
+        self, page: Any, group_by: Sequence[str], aggregate: Sequence[str], zone: str = "UTC"
+    ) -> GroupedPage:
+        """The groups of the rows of a page: see ``Resource.aggregate``.
+
+        Args:
+            page: The page, whose ordering, limit and position do not count.
+            group_by: The fields to group by.
+            aggregate: The aggregates.
+            zone: The time zone of the buckets.
+
+        Raises:
+            QueryError: A field cannot be grouped or aggregated.
+        """
+        query = [("aggregate", ",".join(aggregate)), ("tz", zone)]
+        if group_by:
+            query.append(("group_by", ",".join(group_by)))
+        grouped = self.read(query, page.scopes)
+        return replace(
+            grouped, filter=page.filter, conditions=page.conditions, limit=self.max_limit
+        )
+
+    def _zone(self, parser: QueryStringParser) -> str:
+        name = parser.single("tz")
+        if name is None:
+            return "UTC"
+        try:
+            ZoneInfo(name)
+        except (ValueError, OSError, LookupError):
+            message = f"Unknown time zone {name!r}. Use an IANA name such as UTC or Europe/Berlin"
+            parser.add_error("tz", "time_zone", message, name)
+            return "UTC"
+        return name
+
+    def _grouping(self, parser: QueryStringParser, zone: str) -> Grouping:
+        keys = self._paths(parser, "group_by", lambda name: self.fields.key(name, zone))
+        if len(keys) > MAX_KEYS:
+            message = f"A request can group by at most {MAX_KEYS} fields"
+            parser.add_error("group_by", "too_long", message, None)
+        measures = self._paths(parser, "aggregate", self.fields.measure)
+        if parser.comma_separated("aggregate") is None:
+            message = "Name at least one aggregate, such as aggregate=count"
+            parser.add_error("aggregate", "missing", message, None)
+        if len(measures) > MAX_MEASURES:
+            message = f"A request can have at most {MAX_MEASURES} aggregates"
+            parser.add_error("aggregate", "too_long", message, None)
+        fill = _flag(parser, "fill")
+        buckets = [key for key in keys if isinstance(key, TimeBucket)]
+        if fill and len(buckets) != 1:
+            message = "fill needs one time bucket in group_by, such as created_at.month"
+            parser.add_error("fill", "fill", message, None)
+        return Grouping(
+            tuple(keys[:MAX_KEYS]),
+            tuple(cast(Measure, measure) for measure in measures[:MAX_MEASURES]),
+            fill and len(buckets) == 1,
+        )
+
+    def _paths(self, parser: QueryStringParser, option: str, read: Any) -> list[FieldPath]:
+        paths: dict[str, FieldPath] = {}
+        text = parser.comma_separated(option)
+        for name in [] if text is None else text.split(","):
+            try:
+                path = read(name.strip())
+            except PathError as error:
+                parser.add_error(option, option, str(error), name)
+                continue
+            if path.text in paths:
+                parser.add_error(option, "repeated", f"{path.text} occurs twice", name)
+            paths[path.text] = path
+        return list(paths.values())
+
+    def _having(self, parser: QueryStringParser, grouping: Grouping) -> Filter:
+        text = parser.single("having")
+        columns = {column.text.replace(".", "__"): column for column in grouping.measure_columns}
+        groups = replace(
+            self.queryable, columns={}, relations={}, paths=columns, aggregates={}, fields={}
+        )
+        reader = FilterReader(groups)
+        if text is not None:
+            reader.parse_where(text, "having")
+        return reader.finish()
+
+
+class _Fields:
+    """The fields that can be grouped and aggregated.
+
+    Args:
+        queryable: The table.
+        exclude: The public names of columns that cannot.
+    """
+
+    def __init__(self, queryable: QueryableTable, exclude: frozenset[str]) -> None:
+        self.queryable = queryable
+        self.exclude = exclude
+        unknown = sorted(exclude - queryable.columns.keys())
+        if unknown:
+            raise ModelError(
+                f"aggregate_exclude names {unknown[0]!r}, which is not a column of "
+                f"{queryable.read.__name__}.{did_you_mean(unknown[0], queryable.columns)}"
+            )
+
+    def key(self, text: str, zone: str) -> FieldPath:
+        """Read a field to group by, such as ``status`` or ``created_at.month``.
+
+        Raises:
+            PathError: Rows cannot be grouped by it.
+        """
+        outer, _, last = text.rpartition(".")
+        if last in UNITS and outer:
+            return self._bucket(outer, last, zone)
+        try:
+            path = self._field(text, self.queryable)
+        except PathError as error:
+            moment = self._moment(outer)
+            if moment is None:
+                raise PathError(f"Cannot group by {text!r}: {error}") from None
+            units = ", ".join(units_of(moment.shape))
+            raise PathError(f"{last!r} is not a time bucket. Use one of {units}") from None
+        if "count_distinct" not in functions_of(path.shape) or _is_container(path):
+            raise PathError(f"Cannot group by {text}: its values cannot be compared")
+        return path
+
+    def _moment(self, text: str) -> FieldPath | None:
+        """The date or datetime of a path; None if it is another field."""
+        try:
+            path = self._field(text, self.queryable)
+        except PathError:
+            return None
+        return path if units_of(path.shape) else None
+
+    def _bucket(self, text: str, unit: Unit, zone: str) -> FieldPath:
+        path = self._field(text, self.queryable)
+        if unit not in units_of(path.shape):
+            allowed = ", ".join(units_of(path.shape))
+            hint = f" Use one of {allowed}" if allowed else " It is not a date or a datetime"
+            raise PathError(f"{text} has no bucket {unit!r}.{hint}")
+        return TimeBucket(path, unit, zoned=zone != "UTC")
+
+    def measure(self, text: str) -> FieldPath:
+        """Read an aggregate, such as ``count`` or ``assignments.hours.sum``.
+
+        Raises:
+            PathError: It cannot be computed.
+        """
+        *names, last = text.split(".")
+        function = next((known for known in FUNCTIONS if known == last), None)
+        if function is None:
+            raise PathError(
+                f"{text!r} does not end with a function. Use one of {', '.join(FUNCTIONS)}."
+            )
+        relations, queryable, rest = self._relations(names)
+        if not rest:
+            if function != "count":
+                raise PathError(f"{text} needs a field: {'.'.join((*names, '<field>', function))}")
+            return Measure(text, relations, function, None)
+        field = self._field(".".join(rest), queryable)
+        if function not in functions_of(field.shape):
+            known = ", ".join(functions_of(field.shape))
+            raise PathError(f"{function} does not apply to {'.'.join(names)}. Use one of {known}")
+        return Measure(text, relations, function, field)
+
+    def _relations(
+        self, names: list[str]
+    ) -> tuple[tuple[RelationShape, ...], QueryableTable, list[str]]:
+        """The relations that a path crosses, the last one's table, and the rest of the path."""
+        relations: list[RelationShape] = []
+        queryable = self.queryable
+        for index, name in enumerate(names):
+            target = queryable.relations.get(name)
+            if target is None:
+                return tuple(relations), queryable, names[index:]
+            relations.append(target.relation)
+            queryable = target.queryable
+        return tuple(relations), queryable, []
+
+    def _field(self, text: str, queryable: QueryableTable) -> FieldPath:
+        path = read_path(text, queryable)
+        name = text.split(".", maxsplit=1)[0]
+        if queryable is self.queryable and name in self.exclude:
+            raise PathError(f"{name} can be neither grouped nor aggregated")
+        return path
+
+
+def _is_container(path: FieldPath) -> bool:
+    return isinstance(path, JSONPath) and path.type.form != "scalar"
+
+
+def _flag(parser: QueryStringParser, name: str) -> bool:
+    text = parser.single(name)
+    if text is not None and text not in {"true", "false"}:
+        parser.add_error(name, "bool_parsing", f"{name} must be true or false", text)
+    return text == "true"
+
+
+def _ordering(text: str | None, grouping: Grouping) -> Ordering:
+    columns: Mapping[str, GroupColumn] = {column.text: column for column in grouping.columns}
+
+    def read(name: str) -> FieldPath:
+        if name not in columns:
+            raise PathError(
+                f"{name!r} is neither in group_by nor in aggregate.{did_you_mean(name, columns)}"
+            )
+        return columns[name]
+
+    return read_sort_columns(text, read, grouping.key_columns)
+
+
+def _fingerprint(
+    queryable: QueryableTable, values_by_name: dict[str, list[str]], ordering: Ordering
+) -> str:
+    parameters = sorted(
+        (name, texts) for name, texts in values_by_name.items() if name not in {"cursor", "limit"}
+    )
+    order = [(sort_column.name, sort_column.descending) for sort_column in ordering]
+    return to_json(["aggregate", queryable.shape.name, order, parameters]).decode()
+
+
+def _bounds(grouping: Grouping, conditions: Filter, zone: str) -> tuple[Any, Any]:
+    """The first and the last bucket that the filters of its datetime allow."""
+    bucket = next(key for key in grouping.keys if isinstance(key, TimeBucket))
+    first = last = None
+    for compare, value in _compared(conditions.node, iter(conditions.values)):
+        if compare.path != bucket.moment:
+            continue
+        start = _start(value, bucket, zone)
+        if compare.operator in {"gt", "gte", "eq"}:
+            first = start if first is None else max(first, start)
+        if compare.operator in {"lte", "eq"}:
+            last = start if last is None else min(last, start)
+        if compare.operator == "lt":
+            before = _start(value - _SMALLEST[type(value)], bucket, zone)
+            last = before if last is None else min(last, before)
+    return first, last
+
+
+_SMALLEST: Mapping[type[Any], timedelta] = {
+    datetime: timedelta(microseconds=1),
+    date: timedelta(days=1),
+}
+
+
+def _start(value: Any, bucket: TimeBucket, zone: str) -> Any:
+    if not isinstance(value, datetime):
+        return first_day(value, bucket.unit)
+    moment = value.astimezone(UTC) if value.tzinfo is not None else value
+    return bucket_start(moment, bucket.unit, zone if bucket.zoned else None)
+
+
+def _compared(
+    node: Node, values: Iterator[Any], *, applies: bool = True
+) -> Iterator[tuple[Compare, Any]]:
+    """The comparisons that hold for every row, with their values."""
+    if isinstance(node, Compare):
+        value = None if node.operator == "is_null" else next(values)
+        if applies:
+            yield node, value
+    elif isinstance(node, All):
+        for child in node.all:
+            yield from _compared(child, values, applies=applies)
+    elif isinstance(node, AnyOf):
+        for child in node.any:
+            yield from _compared(child, values, applies=False)
+    elif isinstance(node, Not):
+        yield from _compared(node.negated, values, applies=False)
+    elif isinstance(node, Related):
+        yield from _compared(node.condition, values, applies=False)
