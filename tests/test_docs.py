@@ -94,14 +94,16 @@ SEND_REQUESTS_OF_TABLES = r"""
 import re, sys
 
 page = sys.stdin.read()
-errors = re.compile(r"^\| `([^`]+=[^`]*)` \| `(\w+)` \| (.+) \|$", re.MULTILINE)
+errors = re.compile(r"^\| `([^`]+=[^`]*|/[^`]+)` \| `(\w+)` \| (.+) \|$", re.MULTILINE)
 for query, constraint, message in errors.findall(page):
-    (error,) = client.get(f"/tasks?{query}").json()["errors"]
+    (error,) = client.get(query if query[0] == "/" else f"/tasks?{query}").json()["errors"]
     assert (error["constraint"], error["message"]) == (constraint, message), error
 filters = errors.sub("", page.partition("## Filters")[2].partition("### Filters across")[0])
 for row in re.findall(r"^\|.+", filters, re.MULTILINE):
     for query in re.findall(r"`(\w+=[^`]+)`", row):
         assert client.get(f"/tasks?{query}").status_code == 200, query
+for request in re.findall(r"`(/(?:tasks|projects)\?[^`]+)`", errors.sub("", page)):
+    assert client.get(request).status_code == 200, request
 for where in re.findall(r"^\| [^|]+ \| `({[^`|]+})` \|$", page, re.MULTILINE):
     assert client.get("/tasks", params={"where": where}).status_code == 200, where
 """

@@ -84,16 +84,16 @@ class _Filling:
         last = func.coalesce(self.bounds[1], select(func.max(key)).scalar_subquery(), type_=kind)
         ends = select(first.label("first_"), last.label("last_")).cte("colonnade_ends")
         number = literal_column("0", Integer())
-        one = literal_column("1", Integer())
+        step = literal_column("1", Integer())
         buckets = select(ends.c.first_.label("start_"), number.label("number_")).where(
             ends.c.first_ <= ends.c.last_
         )
         series = buckets.cte("colonnade_buckets", recursive=True)
         following = bucket_after(
-            ends.c.first_, quoted(self.bucket.unit), series.c.number_ + one, type_=kind
+            ends.c.first_, quoted(self.bucket.unit), series.c.number_ + step, type_=kind
         )
         return series.union_all(
-            select(following, series.c.number_ + one)
+            select(following, series.c.number_ + step)
             .select_from(series, ends)
             .where(following <= ends.c.last_, series.c.number_ < literal_column(str(self.limit)))
         )

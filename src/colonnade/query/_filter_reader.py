@@ -144,9 +144,7 @@ class FilterReader:
             self._add_error(loc, "unknown_field", str(error), value)
             return None
         if lookup is None:
-            known = [*queryable.columns, *queryable.relations]
-            message = f"Unknown field {name}.{did_you_mean(name, known)}"
-            self._add_error(loc, "unknown_field", message, value)
+            self._add_error(loc, "unknown_field", self.unknown_field(name, queryable), value)
             return None
         node: Node | None
         if lookup.operator is None and isinstance(value, dict):
@@ -156,6 +154,11 @@ class FilterReader:
         for relation in reversed(lookup.relations):
             node = None if node is None else Related(relation, node)
         return node
+
+    def unknown_field(self, name: str, queryable: QueryableTable) -> str:
+        """The message for a name in ``where`` that is not a field."""
+        known = [*queryable.columns, *queryable.relations]
+        return f"Unknown field {name}.{did_you_mean(name, known)}"
 
     def _parse_combination(
         self, name: str, value: Any, queryable: QueryableTable, loc: tuple[Any, ...], depth: int

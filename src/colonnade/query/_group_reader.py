@@ -190,10 +190,19 @@ class GroupReader:
         groups = replace(
             self.queryable, columns={}, relations={}, paths=columns, aggregates={}, fields={}
         )
-        reader = FilterReader(groups)
+        reader = HavingReader(groups)
         if text is not None:
             reader.parse_where(text, "having")
         return reader.finish()
+
+
+class HavingReader(FilterReader):
+    """Parses conditions on the aggregates of a request."""
+
+    def unknown_field(self, name: str, queryable: QueryableTable) -> str:
+        """The message for a name that is not an aggregate of the request."""
+        measures = ", ".join(path.text for path in queryable.paths.values())
+        return f"{name} is not an aggregate of this request. It has {measures}"
 
 
 class _Fields:

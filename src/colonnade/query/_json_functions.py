@@ -114,7 +114,7 @@ class json_has_any(Condition):  # noqa: N801 - the name of an SQL function
 
 
 class JSONOperand(types.TypeDecorator[Any]):
-    """A value to find in JSON. On PostgreSQL, it is a document that contains it where it has to be.
+    """A value to find in JSON. On PostgreSQL, it is a document with it at the path.
 
     With containment, PostgreSQL can use a GIN index of the column:
     https://www.postgresql.org/docs/current/datatype-json.html#JSON-INDEXING

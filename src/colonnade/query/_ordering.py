@@ -150,15 +150,15 @@ def _same_values(first: FieldPath, second: FieldPath) -> bool:
 
 
 def _sortable_path(name: str, queryable: QueryableTable) -> FieldPath:
+    detail = did_you_mean(name, sortable_paths(queryable))
     try:
         path = read_path(name, queryable)
-    except PathError as error:
-        detail = str(error)
-    else:
         if path.is_sortable:
             return path
-        detail = "Its values have no order."
-    raise PathError(f"{name!r} cannot be used to sort. {detail}")
+    except PathError as error:
+        if name.split(".", maxsplit=1)[0] in queryable.relations:
+            detail = f" {error}"
+    raise PathError(f"{name!r} cannot be used to sort.{detail}")
 
 
 def after_position(

@@ -12,6 +12,10 @@ MAX_PATH_STEPS = 20
 """The maximum number of names in a path."""
 
 
+MAX_LISTED_NAMES = 12
+"""A message lists the members of an object if it has no more than these."""
+
+
 class PathError(ValueError):
     """A path does not lead to a field; the message says why."""
 
@@ -80,10 +84,10 @@ def _member(path: FieldPath, name: str, text: str) -> FieldPath:
     if not isinstance(path, JSONPath):
         raise PathError(f"{path.text} has no {name!r}: it is not JSON")
     known = path.names
-    raise PathError(
-        f"{path.text} has no {name!r}.{did_you_mean(name, known)}"
-        + (f" It has {', '.join(known)}." if known else "")
-    )
+    hint = f" It has {', '.join(known)}." if known else ""
+    if len(known) > MAX_LISTED_NAMES:
+        hint = did_you_mean(name, known)
+    raise PathError(f"{path.text} has no {name!r}.{hint}")
 
 
 def read_lookup(name: str, queryable: QueryableTable, *, whole: bool = True) -> Lookup | None:
