@@ -1,0 +1,323 @@
+"""``GET /tasks:aggregate`` and ``Resource.aggregate``: who may ask, what is refused, pages."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fastapi import Depends, Header, HTTPException
+from fastapi.testclient import TestClient
+from sqlalchemy import Boolean, ColumnElement, literal_column, text
+
+from colonnade import STANDARD, Database, Field, Page, Relationship, Resource, SQLModel
+from colonnade.errors import ModelError
+from tests.resources.sample_app import serving, statements
+
+
+def define_models() -> SimpleNamespace:
+    class Project(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        slug: str
+        tasks: list["Task"] = Relationship(back_populates="project")
+
+    class Task(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        status: str = "open"
+        points: int = 0
+        salary: Decimal = Field(default=Decimal(0), max_digits=10, decimal_places=2)
+        created_at: datetime = Field(default_factory=lambda: datetime(2026, 1, 1, tzinfo=UTC))
+        secret: str = Field(default="", secret=True)
+        owner: str = "ana"
+        project_id: int | None = Field(default=None, foreign_key="project.id")
+        project: Project | None = Relationship(back_populates="tasks")
+
+    return SimpleNamespace(Project=Project, Task=Task)
+
+
+@pytest.fixture
+def models(db: Database) -> SimpleNamespace:
+    models = define_models()
+    db.create_all()
+    return models
+
+
+WITH_AGGREGATE = STANDARD | {"aggregate"}
+
+
+@pytest.fixture
+def client(db: Database, models: SimpleNamespace) -> Iterator[TestClient]:
+    tasks = Resource(
+        models.Task,
+        db,
+        include=["project"],
+        operations=WITH_AGGREGATE,
+        aggregate_exclude=["salary"],
+    )
+    with serving(tasks) as client:
+        yield client
+
+
+def add(db: Database, *rows: Any) -> None:
+    with db.session() as session:
+        session.add_all(rows)
+        session.commit()
+
+
+def errors(client: TestClient, query: str, path: str = "/tasks:aggregate") -> dict[str, str]:
+    """The messages of a refused request, by parameter."""
+    answer = client.get(f"{path}?{query}")
+    assert answer.status_code == 422, answer.text
+    return {error["loc"][1]: error["message"] for error in answer.json()["errors"]}
+
+
+def test_aggregates_are_off_until_operations_names_them(
+    db: Database, models: SimpleNamespace
+) -> None:
+    with serving(Resource(models.Task, db)) as client:
+        assert client.get("/tasks:aggregate?aggregate=count").status_code == 404
+        assert "/tasks:aggregate" not in client.get("/openapi.json").json()["paths"]
+
+
+def test_an_aggregate_is_one_statement(
+    db: Database, client: TestClient, models: SimpleNamespace
+) -> None:
+    add(db, models.Task(points=3), models.Task(points=4, status="done"))
+    query = "group_by=status,project.slug&aggregate=count,points.sum,project.id.count_distinct"
+    with statements(db, client) as seen:
+        answer = client.get(f"/tasks:aggregate?{query}&having={{%22count__gt%22:0}}&limit=1")
+    assert answer.status_code == 200, answer.text
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter", "message"),
+    [
+        ("group_by=secret&aggregate=count", "group_by", "'secret' is not a field"),
+        ("group_by=salary&aggregate=count", "group_by", "salary can be neither grouped nor"),
+        ("aggregate=salary.sum", "aggregate", "salary can be neither grouped nor aggregated"),
+        ("aggregate=secret.max", "aggregate", "'secret' is not a field"),
+        ("aggregate=status.sum", "aggregate", "Use one of count, count_distinct, min, max"),
+        ("aggregate=points.sum&tz=Mars/Base", "tz", "Use an IANA name such as UTC"),
+        ("aggregate=count&group_by=created_at.decade", "group_by", "Use one of hour, day, week"),
+        ("aggregate=count&group_by=project", "group_by", "project is a relation: name a field"),
+        ("aggregate=count&having={%22points__sum%22:1}", "having", "It has count"),
+        ("aggregate=count&having={%22status%22:1}", "having", "status is not an aggregate"),
+        ("aggregate=count&order_by=points", "order_by", "neither in group_by nor in aggregate"),
+        ("aggregate=count&fill=true", "fill", "fill needs one time bucket in group_by"),
+        ("aggregate=count&fill=maybe&group_by=created_at.day", "fill", "must be true or false"),
+        ("aggregate=count,count", "aggregate", "count occurs twice"),
+        ("aggregate=count&nope=1", "nope", "Unknown parameter nope"),
+        ("aggregate=count&offset=1", "offset", "Unknown parameter offset"),
+        ("aggregate=count&cursor=x", "cursor", "The cursor does not belong to this query"),
+        ("aggregate=count&limit=0", "limit", "limit must be an integer from 1 to 1000"),
+        ("group_by=status", "aggregate", "Name at least one aggregate"),
+        ("aggregate=" + ",".join(["count"] * 21), "aggregate", "occurs twice"),
+    ],
+)
+def test_what_cannot_be_computed_is_refused(
+    client: TestClient, query: str, parameter: str, message: str
+) -> None:
+    assert message in errors(client, query)[parameter]
+
+
+def test_a_request_with_more_than_ten_thousand_groups_is_refused(
+    db: Database, client: TestClient, models: SimpleNamespace
+) -> None:
+    with db.session() as session:
+        session.connection().execute(
+            text(
+                "INSERT INTO task (status, points, salary, created_at, secret, owner) "
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10001) "
+                "SELECT 'open', i, 0, '2026-01-01 00:00:00', '', 'ana' FROM n"
+            )
+        )
+        session.commit()
+    assert (
+        "more than 10,000 groups" in errors(client, "group_by=points&aggregate=count")["group_by"]
+    )
+    fewer = client.get("/tasks:aggregate?group_by=points&aggregate=count&points__lte=10000")
+    assert len(fewer.json()) == 100  # the page
+
+
+def test_pages_of_groups_follow_each_other_without_gaps(
+    db: Database, client: TestClient, models: SimpleNamespace
+) -> None:
+    add(db, *(models.Task(status=f"s{index % 7}", points=index % 3) for index in range(40)))
+    url: str | None = "/tasks:aggregate?group_by=status,points&aggregate=count&order_by=-count"
+    whole = client.get(f"{url}&limit=100").json()
+    pages, url = [], f"{url}&limit=4"
+    while url is not None:
+        answer = client.get(url)
+        pages.append(answer.json())
+        url = answer.links.get("next", {}).get("url")
+    assert [group for page in pages for group in page] == whole
+    back = client.get(answer.links["prev"]["url"]).json()
+    assert back == pages[-2]
+
+
+def test_the_scope_of_a_table_decides_which_rows_count(
+    db: Database, models: SimpleNamespace
+) -> None:
+    def own(x_user: str = Header()) -> dict[str, str]:
+        return {"owner": x_user}
+
+    add(db, models.Task(points=1), models.Task(owner="ben", points=2))
+    with serving(Resource(models.Task, db, scope=own, operations=WITH_AGGREGATE)) as client:
+        answer = client.get("/tasks:aggregate?aggregate=points.sum", headers={"X-User": "ben"})
+        assert answer.json() == [{"points.sum": 2}]
+        assert answer.headers["Cache-Control"] == "private"
+
+
+def test_the_dependencies_of_list_guard_aggregates(db: Database, models: SimpleNamespace) -> None:
+    def deny() -> None:
+        raise HTTPException(403)
+
+    guards: Any = {"list": [Depends(deny)]}
+    tasks = Resource(models.Task, db, operations=WITH_AGGREGATE, dependencies=guards)
+    with serving(tasks) as client:
+        assert client.get("/tasks:aggregate?aggregate=count").status_code == 403
+
+
+def test_a_program_gets_the_groups_as_python_values(db: Database, models: SimpleNamespace) -> None:
+    tasks = Resource(models.Task, db, include=["project"], aggregate_exclude=["salary"])
+
+    @tasks.get("/totals")
+    async def totals(query: Page = Depends(tasks.query)) -> list[str]:
+        groups = await tasks.aggregate(
+            query.where(models.Task.points > 0),
+            group_by=["created_at.month", "project.slug"],
+            aggregate=["count", "salary.sum", "salary.avg", "points.avg", "created_at.max"],
+        )
+        return [repr(list(group.items())) for group in groups]
+
+    add(db, models.Project(id=1, slug="web"))
+    for points in (0, 2, 3):
+        add(db, models.Task(points=points, project_id=1, salary=Decimal("0.10")))
+    with serving(tasks) as client:
+        (group,) = client.get("/tasks/totals?status=open&order_by=-id&limit=1").json()
+    assert group == repr(
+        [
+            ("created_at.month", date(2026, 1, 1)),
+            ("project.slug", "web"),
+            ("count", 2),
+            ("salary.sum", Decimal("0.20")),
+            ("salary.avg", Decimal("0.100000")),
+            ("points.avg", 2.5),
+            ("created_at.max", datetime(2026, 1, 1, tzinfo=UTC)),
+        ]
+    )
+
+
+def test_a_wrong_field_in_a_program_is_a_422_of_its_endpoint(
+    db: Database, models: SimpleNamespace
+) -> None:
+    tasks = Resource(models.Task, db)
+
+    @tasks.get("/totals")
+    async def totals(by: str, query: Page = Depends(tasks.query)) -> Any:
+        return await tasks.aggregate(query, group_by=[by])
+
+    with serving(tasks) as client:
+        assert client.get("/tasks/totals?by=status").json() == []
+        assert "'nope' is not a field" in errors(client, "by=nope", "/tasks/totals")["group_by"]
+
+
+def test_a_sum_of_integers_does_not_overflow(db: Database, models: SimpleNamespace) -> None:
+    class Account(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        cents: int = Field(ge=-(2**63), le=2**63 - 1)
+
+    db.create_all()
+    add(db, *(Account(cents=2**63 - 1) for _ in range(3)), Account(cents=5))
+    with serving(Resource(Account, db, operations=WITH_AGGREGATE)) as client:
+        answer = client.get("/accounts:aggregate?aggregate=cents.sum,cents.avg,cents.min")
+        total = 3 * (2**63 - 1) + 5
+        assert answer.json() == [
+            {"cents.sum": total, "cents.avg": float(total) / 4, "cents.min": 5}
+        ]
+        assert answer.text.startswith(f'[{{"cents.sum":{total},')
+
+
+def test_without_rows_counts_and_sums_are_zero(client: TestClient) -> None:
+    query = "aggregate=count,points.count,points.count_distinct,points.sum,points.avg,points.max"
+    assert client.get(f"/tasks:aggregate?{query}").json() == [
+        {
+            "count": 0,
+            "points.count": 0,
+            "points.count_distinct": 0,
+            "points.sum": 0,
+            "points.avg": None,
+            "points.max": None,
+        }
+    ]
+    assert client.get(f"/tasks:aggregate?group_by=status&{query}").json() == []
+
+
+def test_the_document_types_the_groups(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    operation = document["paths"]["/tasks:aggregate"]["get"]
+    assert operation["operationId"] == "aggregate_tasks"
+    group = document["components"]["schemas"]["TaskGroup"]["properties"]
+    assert group["points.sum"] == {"type": "integer"}
+    assert group["points.avg"] == {"anyOf": [{"type": "number"}, {"type": "null"}]}
+    assert group["created_at.month"]["anyOf"][0]["format"] == "date"
+    assert {"project.slug", "count", "project.count"} <= group.keys()
+    assert not any(name.startswith(("salary", "secret")) for name in group)
+    parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
+    assert {"group_by", "aggregate", "having", "tz", "fill", "status__ne"} <= parameters.keys()
+    assert "status" in parameters["group_by"]["schema"]["items"]["enum"]
+
+
+def test_wrong_arguments_are_refused_when_the_resource_is_built(
+    db: Database, models: SimpleNamespace
+) -> None:
+    wrong = Resource(models.Task, db, operations=WITH_AGGREGATE, aggregate_exclude=["salry"])
+    with pytest.raises(ModelError, match=r"aggregate_exclude names 'salry'.*Did you mean salary"):
+        list(wrong.routes)
+
+
+def test_a_column_that_a_parameter_would_hide_is_refused(db: Database) -> None:
+    class Meeting(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        tz: str = "UTC"
+
+    with pytest.raises(ModelError, match=r"Meeting\.tz has the name of a parameter of aggregates"):
+        list(Resource(Meeting, db, operations=WITH_AGGREGATE).routes)
+    assert list(Resource(Meeting, db, prefix="/others").routes)
+
+
+def test_a_bucket_of_an_hour_is_a_datetime(
+    db: Database, client: TestClient, models: SimpleNamespace
+) -> None:
+    start = datetime(2026, 10, 24, 23, 30, tzinfo=UTC)  # two hours with the name 2 follow
+    add(db, *(models.Task(created_at=start + timedelta(hours=hour)) for hour in range(3)))
+    query = "group_by=created_at.hour&aggregate=count&tz=Europe/Berlin"
+    assert [
+        group["created_at.hour"] for group in client.get(f"/tasks:aggregate?{query}").json()
+    ] == [
+        "2026-10-24T23:00:00Z",
+        "2026-10-25T00:00:00Z",
+        "2026-10-25T01:00:00Z",
+    ]
+
+
+SLOW = {
+    "sqlite": "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99999999) "
+    "SELECT count(*) FROM n) > 0",
+    "postgresql": "pg_sleep(9) IS NOT NULL",
+}
+
+
+def test_an_aggregate_that_takes_too_long_is_cancelled(
+    db: Database, models: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow() -> ColumnElement[bool]:
+        return literal_column(SLOW[db.url.backend], Boolean())
+
+    monkeypatch.setattr("colonnade.resources._aggregates.AGGREGATE_DEADLINE", 0.3)
+    add(db, models.Task())
+    with serving(Resource(models.Task, db, scope=slow, operations=WITH_AGGREGATE)) as client:
+        answer = client.get("/tasks:aggregate?aggregate=count")
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:colonnade:busy")
