@@ -32,6 +32,8 @@ class ModuleSummary:
         queried: Dotted paths of the classes that it selects, gets or changes.
         depends: Dotted paths of dependencies, each with whether it is torn down before the
             response is sent (``scope="function"``).
+        scopes: For each call with ``scope=``, the dotted paths of what it calls, of its first
+            argument and of the scope: ``Resource(Task, db, scope=own_tasks)``.
         expiring: For each async session or session factory created, whether rows expire on commit.
         migrations: Whether it uses Alembic or Colonnade's migrations.
         imports: Dotted paths of all imports, including those inside functions.
@@ -42,6 +44,7 @@ class ModuleSummary:
     classes: dict[str, ClassSummary] = field(default_factory=dict)
     queried: frozenset[str] = frozenset()
     depends: frozenset[tuple[str, bool]] = frozenset()
+    scopes: frozenset[tuple[str, str, str]] = frozenset()
     expiring: tuple[bool, ...] = ()
     migrations: bool = False
     imports: tuple[str, ...] = ()
@@ -163,6 +166,7 @@ def _add_uses(
 ) -> None:
     queried: set[str] = set()
     depends: set[tuple[str, bool]] = set()
+    scopes: set[tuple[str, str, str]] = set()
     expiring: list[bool] = []
     imports = {*summary.exports.values(), *summary.stars} - {DEFINITION}
     for node in ast.walk(tree) if inside_functions else ():
@@ -191,9 +195,12 @@ def _add_uses(
             depends.add((dotted_path(node.args[0]), early))
         elif name in ("async_sessionmaker", "AsyncSession", "sessionmaker"):
             expiring += _expires_on_commit(node, name)
+        elif node.args and (scope := _scope_argument(node)):
+            scopes.add((dotted_path(node.func), dotted_path(node.args[0]), scope))
     summary.imports = tuple(sorted(imports))
     summary.queried = frozenset(queried)
     summary.depends = frozenset(depends)
+    summary.scopes = frozenset(scopes)
     summary.expiring = tuple(expiring)
     summary.migrations = any(
         path.startswith(("alembic", "colonnade.migrations")) for path in summary.exports.values()
@@ -208,6 +215,17 @@ def _expires_on_commit(node: ast.Call, name: str) -> list[bool]:
         return []
     value = options.get("expire_on_commit", ast.Constant(value=True))
     return [bool(value.value)] if isinstance(value, ast.Constant) else []
+
+
+def _scope_argument(node: ast.Call) -> str:
+    """The dotted path of the argument ``scope``, with or without ``Depends()`` around it."""
+    for keyword in node.keywords:
+        if keyword.arg == "scope":
+            value = keyword.value
+            if isinstance(value, ast.Call) and value.args and _last_name(value.func) == "Depends":
+                value = value.args[0]
+            return dotted_path(value)
+    return ""
 
 
 def _last_name(node: ast.expr) -> str:

@@ -144,6 +144,22 @@ class Names:
         return dependencies
 
     @cached_property
+    def resources(self) -> frozenset[str]:
+        """Colonnade's Resource and its subclasses."""
+        return self.subclasses.get(lib.RESOURCE, frozenset()) | {lib.RESOURCE}
+
+    @cached_property
+    def scopes(self) -> dict[str, str]:
+        """The tables that a Resource declares a scope of, each with the scope's dependency."""
+        scopes: dict[str, str] = {}
+        for module, summary in self.summaries.items():
+            for call, model, path in summary.scopes:
+                scope = self.resolve(path, module)
+                if scope != lib.UNSCOPED and self.resolve(call, module) in self.resources:
+                    scopes[self.resolve(model, module)] = scope
+        return scopes
+
+    @cached_property
     def expiring(self) -> bool | None:
         """Whether rows expire when an async session commits; None if factories disagree."""
         settings = {expires for summary in self.summaries.values() for expires in summary.expiring}
