@@ -69,6 +69,13 @@ REPORTED = {
         def f(user: UserDep, session: SessionDep):
             return session.exec(select(Task)).all()  # CLN312
     """,
+    "a router that is included for every user": """
+        app.include_router(router, prefix="/v1", dependencies=[Depends(current_user)])
+
+        @router.get("/tasks")
+        def f(session: SessionDep):
+            return session.exec(select(Task)).all()  # CLN312
+    """,
     "a row by its key": """
         @tasks.get("/{key}/title")
         def f(key: int, session: SessionDep) -> str:
@@ -251,6 +258,26 @@ SILENT = {
         guarded = APIRouter(prefix="/all", dependencies=managers)
 
         @guarded.get("/tasks")
+        def f(session: SessionDep):
+            return session.exec(select(Task)).all()
+    """,
+    "a guard of an inclusion may restrict the users": """
+        def require_manager(user: UserDep) -> None:
+            if user != 1:
+                raise HTTPException(403)
+
+        outer = APIRouter()
+        outer.include_router(router)
+        app.include_router(outer, dependencies=[Depends(require_manager)])
+
+        @router.get("/tasks")
+        def f(session: SessionDep):
+            return session.exec(select(Task)).all()
+    """,
+    "the router is included for administrators": """
+        app.include_router(router, prefix="/admin")
+
+        @router.get("/tasks")
         def f(session: SessionDep):
             return session.exec(select(Task)).all()
     """,

@@ -337,9 +337,13 @@ def _table_modules(names: Names) -> Iterable[str]:
 
 
 def _scope_modules(names: Names) -> Iterable[str]:
-    """Yield the modules that may define the dependencies of scopes."""
-    for scope in names.scopes.values():
-        parts = scope.split(".")
+    """Yield the modules that may define the dependencies of scopes and of inclusions."""
+    dependencies = set(names.scopes.values())
+    if dependencies:
+        for inclusions in names.inclusions.values():
+            dependencies.update(name for *_, listed in inclusions for name in listed)
+    for dependency in dependencies:
+        parts = dependency.split(".")
         yield from (".".join(parts[:size]) for size in range(1, len(parts)))
 
 

@@ -10,6 +10,7 @@ from colonnade.lint._context import Context, Endpoint
 from colonnade.lint.inference._name_inference import infer_dependency
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._models import Model
+from colonnade.lint.project._module_summary import Inclusion
 from colonnade.lint.project._modules import FUNCTIONS, Function, parameters
 from colonnade.lint.project._project import ModuleScope
 from colonnade.lint.rules._dependencies import (
@@ -110,11 +111,19 @@ class EndpointAccess:
             or any(self._is_guard(name) for name in dependencies - scope.dependencies)
         )
 
+    @property
+    def _router_node(self) -> ast.expr:
+        node = self._endpoint.route.func
+        return node.value if isinstance(node, ast.Attribute) else node
+
+    @cached_property
+    def _inclusions(self) -> list[Inclusion]:
+        return self._context.project.names.inclusions_of(self._context.resolve(self._router_node))
+
     @cached_property
     def _router(self) -> tuple[ast.Call, ModuleScope] | None:
         """The call that creates the router of the endpoint; None if it is not known."""
-        node = self._endpoint.route.func
-        router = node.value if isinstance(node, ast.Attribute) else node
+        router = self._router_node
         for function in self._context.module.ancestors(self._function):
             if isinstance(function, FUNCTIONS) and isinstance(router, ast.Name):
                 if router.id in {parameter.arg for parameter, _ in parameters(function)}:
@@ -139,6 +148,8 @@ class EndpointAccess:
         names += listed_dependencies(self._endpoint.option("dependencies"), self._context.scope)
         if self._router is not None:
             names += listed_dependencies(self._router_option("dependencies"), self._router[1])
+        for *_, dependencies in self._inclusions:
+            names += dependencies
         return with_indirect(self._context.project, names)
 
     @cached_property
@@ -151,6 +162,7 @@ class EndpointAccess:
             return True
         paths = [*self._endpoint.route.args[:1], self._router_option("prefix")]
         texts = [path.value for path in paths if isinstance(path, ast.Constant)]
+        texts += [prefix for _, _, prefix, _ in self._inclusions]
         texts += [self._function.name, self._context.module.name]
         words = re.findall("[a-z]+", " ".join(map(str, texts)).lower())
         return not UNSCOPED_WORDS.isdisjoint(words)
