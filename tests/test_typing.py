@@ -1,14 +1,17 @@
 """The types that an editor infers. mypy checks them in this file, and the tests run them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import assert_type
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session
 
 from colonnade import (
     AsyncSession,
     Database,
     Field,
+    Resource,
     Schemas,
     Shape,
     SQLModel,
@@ -40,6 +43,15 @@ def test_sync_and_async_sessions_have_their_types(db: Database) -> None:
         return len(session.exec(select(Row)).all())
 
     assert_type(db.transaction(count), int)
+
+
+def test_the_scope_of_a_statement_is_a_condition(db: Database) -> None:
+    class Row(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    rows = Resource(Row, db)
+    assert_type(rows.reachable, Callable[..., Awaitable[ColumnElement[bool]]])
+    assert_type(rows.writable, Callable[..., Awaitable[ColumnElement[bool]]])
 
 
 def test_a_schema_has_the_fields_of_its_table() -> None:

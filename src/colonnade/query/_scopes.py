@@ -111,6 +111,19 @@ class Scope:
             clauses.append(adapt_to_source(self.condition, self.table, source))
         return and_(*clauses)
 
+    def where(self) -> ColumnElement[bool]:
+        """The condition on the table itself, with its values in it."""
+        if self.refused:
+            return false()
+        clauses: list[ColumnElement[bool]] = [
+            getattr(self.shape.model, name)
+            == bindparam(name, value, type_=self.shape.columns[name].column.type, unique=True)
+            for name, value in self.values.items()
+        ]
+        if self.condition is not None:
+            clauses.append(self.condition)
+        return and_(*clauses)
+
     def fingerprint(self) -> str:
         """The scope as text, different for different scopes."""
         if self.refused:

@@ -1,7 +1,7 @@
 """``Resource``: the HTTP API of a table, as an APIRouter."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from functools import cached_property
@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 from fastapi import APIRouter, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from sqlalchemy import inspect
+from sqlalchemy import ColumnElement, inspect
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
@@ -29,6 +29,7 @@ from colonnade.resources._resource_checks import (
     refuse_unknown_operations,
     refuse_unset_columns,
 )
+from colonnade.resources._scope_conditions import ScopeCondition
 from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.openapi._named_values import component_name
 from colonnade.resources.routes._disconnect import DEADLINE
@@ -389,6 +390,35 @@ class Resource(APIRouter):
         except QueryError as error:
             raise RequestValidationError(error.errors) from None
         return replace(page, context=context_of(request))
+
+    @cached_property
+    def reachable(self) -> Callable[..., Awaitable[ColumnElement[bool]]]:
+        """A dependency that returns the scope as a condition on the model.
+
+        ``reachable: ColumnElement[bool] = Depends(tasks.reachable)``, then
+        ``select(Task).where(reachable)``. It works in any endpoint, also outside of the Resource,
+        and is true if the table has no scope. A request to which the scope denies access gets the
+        same 401 or 403 as from the generated routes.
+        """
+        return self._scope_condition("reachable", writing=False)
+
+    @cached_property
+    def writable(self) -> Callable[..., Awaitable[ColumnElement[bool]]]:
+        """A dependency that returns the scope and the write scope as a condition on the model.
+
+        ``writable: ColumnElement[bool] = Depends(tasks.writable)``, then
+        ``delete(Task).where(writable)``, as ``reachable``.
+        """
+        return self._scope_condition("writable", writing=True)
+
+    def _scope_condition(self, name: str, *, writing: bool) -> ScopeCondition:
+        return ScopeCondition(
+            f"{name} of a Resource of {self.model.__name__}",
+            self.db,
+            self._shape,
+            scoped=self._scoped,
+            write_scoped=writing and self._write_scoped,
+        )
 
     async def answer(self, page: Page) -> Response:
         """Respond with a page, like the generated list.

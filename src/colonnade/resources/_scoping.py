@@ -169,13 +169,13 @@ def declare(db: Database, shape: Shape, scope: Any, access: Access = "read") -> 
     if known is None and shape.table in registry.used_by:
         raise ModelError(
             f"{name} got its {argument} after {registry.used_by[shape.table]} was built "
-            f"without it. Create the Resource with the {argument} before you include the other one."
+            f"without it. Create the Resource with the {argument} first."
         )
     registry.scopes[shape.table] = known or _DeclaredScope(shape, dependency, access)
 
 
 def mark_used(db: Database, tables: Iterable[Table], by: str, access: Access = "read") -> None:
-    """Record that a Resource that was built uses these tables."""
+    """Record that something that was built uses these tables."""
     for table in tables:
         _registry(db, access).used_by.setdefault(table, by)
 

@@ -29,6 +29,27 @@ from colonnade.writes import (
 T = TypeVar("T")
 
 
+def refuse_without_access(scopes: Scopes, shape: Shape) -> None:
+    """Raise the error of a scope that denies all access to a table.
+
+    Args:
+        scopes: The scopes of the request.
+        shape: The table.
+
+    Raises:
+        Problem: 403, or the error that the scope raised.
+    """
+    name = shape.model.__name__
+    scope = scopes.get(shape.table)
+    if scope is not None and scope.refused:
+        detail = f"Your scope does not allow access to {name}."
+        raise scope.error or Problem(403, detail, kind="scope")
+    scope = scopes.written(shape.table)
+    if scope is not None and scope.refused:
+        detail = f"Your scope does not allow changes to {name}."
+        raise scope.error or Problem(403, detail, kind="scope")
+
+
 class ResourceContext(TableContext):
     """The table of a Resource, with the scopes of requests, and the way to its database.
 
@@ -66,17 +87,9 @@ class ResourceContext(TableContext):
         Raises:
             Problem: 403, the scope of the table denies access.
         """
-        table = self.shape.table
         written = self.written_tables if writing else ()
         scopes = _scoping.scopes_of(request, self.db, self.tables, written)
-        scope = scopes.get(table)
-        if scope is not None and scope.refused:
-            detail = f"Your scope does not allow access to {self.name}."
-            raise scope.error or Problem(403, detail, kind="scope")
-        scope = scopes.written(table)
-        if scope is not None and scope.refused:
-            detail = f"Your scope does not allow changes to {self.name}."
-            raise scope.error or Problem(403, detail, kind="scope")
+        refuse_without_access(scopes, self.shape)
         return scopes
 
     def not_found(self) -> Problem:

@@ -60,6 +60,52 @@ def test_a_change_in_one_file_affects_the_findings_of_another(project: Path) -> 
     assert run(project) == [("schemas.py", "CLN121")]
 
 
+def test_a_change_in_a_scope_affects_files_that_do_not_import_it(project: Path) -> None:
+    (project / "tables.py").write_text(
+        """
+from colonnade import Database, Field, SQLModel
+
+db = Database()
+
+class Note(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    owner_id: int
+    team_id: int
+"""
+    )
+    (project / "stats.py").write_text(
+        """
+from colonnade import select
+from fastapi import APIRouter
+from tables import Note, db
+
+router = APIRouter()
+
+@router.get("/notes")
+def notes(team: int) -> list[int | None]:
+    with db.session() as session:
+        return list(session.exec(select(Note.id).where(Note.team_id == team)))
+"""
+    )
+    resources = """
+from colonnade import Resource
+from tables import Note, db
+
+def own_notes() -> dict[str, int]:
+    return {"owner_id": 1}
+
+notes = Resource(Note, db, scope=own_notes)
+"""
+    (project / "resources.py").write_text(resources)
+    assert run(project, "stats.py") == [("stats.py", "CLN312")]
+    (project / "resources.py").write_text(resources.replace("owner_id", "team_id"))
+    assert run(project, "stats.py") == []
+    (project / "resources.py").write_text(resources.replace("scope=own_notes", "scope=None"))
+    assert run(project, "stats.py") == []
+    (project / "resources.py").write_text(resources)
+    assert run(project, "stats.py") == [("stats.py", "CLN312")]
+
+
 def test_unchanged_files_are_not_checked_again(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

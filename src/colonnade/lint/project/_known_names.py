@@ -48,6 +48,8 @@ API_ROUTER = "fastapi.APIRouter"
 DEPENDS = frozenset({"fastapi.Depends", "fastapi.Security"})
 QUERY = "fastapi.Query"
 DATABASE = "colonnade.Database"
+RESOURCE = "colonnade.Resource"
+UNSCOPED = "colonnade.Unscoped"
 
 EAGER = frozenset(
     {"selectinload", "joinedload", "subqueryload", "immediateload", "contains_eager"}
@@ -130,6 +132,8 @@ SPELLINGS: dict[str, str] = {
     "typing_extensions.Annotated": "typing.Annotated",
     "typing_extensions.Literal": "typing.Literal",
     "colonnade.database.Database": DATABASE,
+    "colonnade.resources.Resource": RESOURCE,
+    "colonnade.resources.Unscoped": UNSCOPED,
     "colonnade.models.SQLModel": COLONNADE_MODEL,
     "colonnade.AsyncSession": SQLMODEL_ASYNC_SESSION,
     "colonnade.Session": SQLMODEL_SESSION,
@@ -168,7 +172,7 @@ STARS: dict[str, frozenset[str]] = {
     ),
     "colonnade": frozenset(
         {"SQLModel", "Field", "Relationship", "Session", "AsyncSession", "select", "col",
-         "Database", "Resource", "Timestamps", *_SQLALCHEMY}
+         "Database", "Resource", "Timestamps", "Unscoped", *_SQLALCHEMY}
     ),
     "sqlalchemy": frozenset({*_SQLALCHEMY, "select"}),
     "sqlalchemy.orm": frozenset(_ORM),

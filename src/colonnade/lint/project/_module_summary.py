@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 QUERIES = frozenset({"select", "update", "delete", "insert", "exists", "aliased"})
 LOOKUPS = frozenset({"get", "get_one", "query"})
+Inclusion = tuple[str, str, str, tuple[str, ...]]
 DEFINITION = ""  # the export of a name that the module defines itself
 
 
@@ -32,6 +33,10 @@ class ModuleSummary:
         queried: Dotted paths of the classes that it selects, gets or changes.
         depends: Dotted paths of dependencies, each with whether it is torn down before the
             response is sent (``scope="function"``).
+        scopes: For each call with ``scope=``, the dotted paths of what it calls, of its first
+            argument and of the scope: ``Resource(Task, db, scope=own_tasks)``.
+        inclusions: For each ``include_router``, the dotted paths of the router around and of the
+            included one, the prefix, and the dotted paths of the dependencies.
         expiring: For each async session or session factory created, whether rows expire on commit.
         migrations: Whether it uses Alembic or Colonnade's migrations.
         imports: Dotted paths of all imports, including those inside functions.
@@ -42,6 +47,8 @@ class ModuleSummary:
     classes: dict[str, ClassSummary] = field(default_factory=dict)
     queried: frozenset[str] = frozenset()
     depends: frozenset[tuple[str, bool]] = frozenset()
+    scopes: frozenset[tuple[str, str, str]] = frozenset()
+    inclusions: frozenset[Inclusion] = frozenset()
     expiring: tuple[bool, ...] = ()
     migrations: bool = False
     imports: tuple[str, ...] = ()
@@ -163,6 +170,8 @@ def _add_uses(
 ) -> None:
     queried: set[str] = set()
     depends: set[tuple[str, bool]] = set()
+    scopes: set[tuple[str, str, str]] = set()
+    inclusions: set[Inclusion] = set()
     expiring: list[bool] = []
     imports = {*summary.exports.values(), *summary.stars} - {DEFINITION}
     for node in ast.walk(tree) if inside_functions else ():
@@ -191,9 +200,15 @@ def _add_uses(
             depends.add((dotted_path(node.args[0]), early))
         elif name in ("async_sessionmaker", "AsyncSession", "sessionmaker"):
             expiring += _expires_on_commit(node, name)
+        elif name == "include_router" and node.args:
+            inclusions.add(_inclusion(node))
+        elif node.args and (scope := _scope_argument(node)):
+            scopes.add((dotted_path(node.func), dotted_path(node.args[0]), scope))
     summary.imports = tuple(sorted(imports))
     summary.queried = frozenset(queried)
     summary.depends = frozenset(depends)
+    summary.scopes = frozenset(scopes)
+    summary.inclusions = frozenset(inclusions)
     summary.expiring = tuple(expiring)
     summary.migrations = any(
         path.startswith(("alembic", "colonnade.migrations")) for path in summary.exports.values()
@@ -208,6 +223,31 @@ def _expires_on_commit(node: ast.Call, name: str) -> list[bool]:
         return []
     value = options.get("expire_on_commit", ast.Constant(value=True))
     return [bool(value.value)] if isinstance(value, ast.Constant) else []
+
+
+def _inclusion(node: ast.Call) -> Inclusion:
+    around = dotted_path(node.func.value) if isinstance(node.func, ast.Attribute) else ""
+    options = {keyword.arg: keyword.value for keyword in node.keywords}
+    prefix, listed = options.get("prefix"), options.get("dependencies")
+    dependencies: tuple[str, ...] = () if listed is None else ("",)
+    if isinstance(listed, ast.List | ast.Tuple):
+        dependencies = tuple(
+            dotted_path(element.args[0]) if isinstance(element, ast.Call) and element.args else ""
+            for element in listed.elts
+        )
+    text = prefix.value if isinstance(prefix, ast.Constant) else ""
+    return around, dotted_path(node.args[0]), str(text), dependencies
+
+
+def _scope_argument(node: ast.Call) -> str:
+    """The dotted path of the argument ``scope``, with or without ``Depends()`` around it."""
+    for keyword in node.keywords:
+        if keyword.arg == "scope":
+            value = keyword.value
+            if isinstance(value, ast.Call) and value.args and _last_name(value.func) == "Depends":
+                value = value.args[0]
+            return dotted_path(value)
+    return ""
 
 
 def _last_name(node: ast.expr) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.project._module_summary import DEFINITION, ModuleSummary
+from colonnade.lint.project._module_summary import DEFINITION, Inclusion, ModuleSummary
 
 DEPTH = 12  # of re-exports; more is a cycle
 SHADOWED = "~"  # marks the name of a module that another one hides: `queries.py` beside `queries/`
@@ -142,6 +142,45 @@ class Names:
                 name = self.resolve(path, module)
                 dependencies[name] = dependencies.get(name, True) and early
         return dependencies
+
+    @cached_property
+    def resources(self) -> frozenset[str]:
+        """Colonnade's Resource and its subclasses."""
+        return self.subclasses.get(lib.RESOURCE, frozenset()) | {lib.RESOURCE}
+
+    @cached_property
+    def scopes(self) -> dict[str, str]:
+        """The tables that a Resource declares a scope of, each with the scope's dependency."""
+        scopes: dict[str, str] = {}
+        for module, summary in self.summaries.items():
+            for call, model, path in summary.scopes:
+                scope = self.resolve(path, module)
+                if scope != lib.UNSCOPED and self.resolve(call, module) in self.resources:
+                    scopes[self.resolve(model, module)] = scope
+        return scopes
+
+    @cached_property
+    def inclusions(self) -> dict[str, list[Inclusion]]:
+        """The inclusions of each router, with qualified names."""
+        inclusions: dict[str, list[Inclusion]] = defaultdict(list)
+        for module, summary in self.summaries.items():
+            for around, router, prefix, dependencies in summary.inclusions:
+                name = self.resolve(router, module)
+                outer = self.resolve(around, module)
+                names = tuple(path and self.resolve(path, module) for path in dependencies)
+                inclusions[name].append((outer, name, prefix, names))
+        return inclusions
+
+    def inclusions_of(self, router: str) -> list[Inclusion]:
+        """The inclusions of a router, of the routers that include it, and so on."""
+        inclusions: list[Inclusion] = []
+        waiting = [router]
+        while waiting:
+            for inclusion in self.inclusions.get(waiting.pop(), ()):
+                if inclusion not in inclusions:
+                    inclusions.append(inclusion)
+                    waiting.append(inclusion[0])
+        return inclusions
 
     @cached_property
     def expiring(self) -> bool | None:

@@ -162,16 +162,20 @@ def _summary_to_json(summary: ModuleSummary) -> list[Any]:
     classes = {name: [list(cls.bases), cls.table] for name, cls in summary.classes.items()}
     return [
         summary.exports, list(summary.stars), classes, sorted(summary.queried),
-        sorted(summary.depends), list(summary.expiring), summary.migrations, list(summary.imports),
+        sorted(summary.depends), sorted(summary.scopes), sorted(summary.inclusions),
+        list(summary.expiring), summary.migrations, list(summary.imports),
     ]  # fmt: skip
 
 
 def _summary_from_json(data: list[Any]) -> ModuleSummary:
-    exports, stars, classes, queried, depends, expiring, migrations, imports = data
+    exports, stars, classes, queried, depends, scopes, inclusions = data[:7]
+    expiring, migrations, imports = data[7:]
     return ModuleSummary(
         exports, tuple(stars),
         {name: ClassSummary(tuple(bases), table) for name, (bases, table) in classes.items()},
         frozenset(queried), frozenset((name, early) for name, early in depends),
+        frozenset((call, model, scope) for call, model, scope in scopes),
+        frozenset((*paths, tuple(dependencies)) for *paths, dependencies in inclusions),
         tuple(expiring), migrations, tuple(imports),
     )  # fmt: skip
 

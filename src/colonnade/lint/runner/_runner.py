@@ -281,8 +281,10 @@ class _CheckRun:
         }
         content_hashes = {name: record.content for name, record in self._records.items()}
         hashes = dependency_hashes(_file_imports(names, owners), content_hashes)
-        # Relations and foreign keys refer to tables by name, without an import.
-        shared = {name: hashes[name] for name in map(owners.get, _table_modules(names)) if name}
+        # Relations and foreign keys refer to tables by name, without an import, and a scope applies
+        # to its table everywhere.
+        modules = (*_table_modules(names), *_scope_modules(names))
+        shared = {name: hashes[name] for name in map(owners.get, modules) if name}
         shared["summaries"] = combine_hashes(
             {name: summaries_hash(record.summaries) for name, record in self._records.items()}
         )
@@ -332,6 +334,17 @@ def _table_modules(names: Names) -> Iterable[str]:
         bases = names.bases[f"{module}.{name}"]
         if f"{module}.{name}" in tables or any(base.endswith("Base") for base in bases):
             yield module
+
+
+def _scope_modules(names: Names) -> Iterable[str]:
+    """Yield the modules that may define the dependencies of scopes and of inclusions."""
+    dependencies = set(names.scopes.values())
+    if dependencies:
+        for inclusions in names.inclusions.values():
+            dependencies.update(name for *_, listed in inclusions for name in listed)
+    for dependency in dependencies:
+        parts = dependency.split(".")
+        yield from (".".join(parts[:size]) for size in range(1, len(parts)))
 
 
 def _file_imports(names: Names, owners: dict[str, str]) -> dict[str, set[str]]:
