@@ -85,6 +85,7 @@ def test_an_aggregate_is_one_statement(
 ) -> None:
     add(db, models.Task(points=3), models.Task(points=4, status="done"))
     query = "group_by=status,project.slug&aggregate=count,points.sum,project.id.count_distinct"
+    client.get("/tasks:aggregate?aggregate=count")  # connect
     with statements(db, client) as seen:
         answer = client.get(f"/tasks:aggregate?{query}&having={{%22count__gt%22:0}}&limit=1")
     assert answer.status_code == 200, answer.text

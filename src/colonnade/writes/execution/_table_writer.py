@@ -99,9 +99,14 @@ class TableWriter:
         Raises:
             RejectedError: 404, 409, 412 or 422.
         """
-        if len(changes) == 1 or not self.bulk_statements.is_available:
-            return [self.rows(connection, change, checks_scope=checks_scope) for change in changes]
         scopes = changes[0].scopes
+        if len(changes) == 1 or not self.bulk_statements.is_available:
+            rows = [self.rows(connection, change, checks_scope=checks_scope) for change in changes]
+            if len(changes) == 1 or not self.table_context.reread_after_write:
+                return rows
+            # A later change may have changed what an earlier row shows of its table.
+            rows = self.current(connection, [self.rows.key_of(row) for row in rows], scopes)
+            return [self.rows.render_if_may_fail(row) for row in rows]
         written: list[Any] = [None] * len(changes)
         for indexes in self._groups(changes):
             rows = self._write_group(connection, [changes[index] for index in indexes], locked)
