@@ -13,6 +13,7 @@ from sqlalchemy import Boolean, ColumnElement, literal_column, text
 
 from colonnade import STANDARD, Database, Field, Page, Relationship, Resource, SQLModel
 from colonnade.errors import ModelError
+from colonnade.resources.routes._route_builder import Operation
 from tests.resources.sample_app import serving, statements
 
 
@@ -43,7 +44,7 @@ def models(db: Database) -> SimpleNamespace:
     return models
 
 
-WITH_AGGREGATE = STANDARD | {"aggregate"}
+WITH_AGGREGATE: frozenset[Operation] = STANDARD | {"aggregate"}
 
 
 @pytest.fixture

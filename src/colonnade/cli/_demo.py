@@ -53,6 +53,7 @@ def _introduce(listener: socket.socket, count: int, directory: Path) -> None:
         "Colonnade demo",
         [
             f"[bold]{url}/docs[/bold]",
+            f"[bold]{url}/totals[/bold]",
             f"{count} tasks in {_console.escaped(str(database.url))}",
             f"The code is in {directory}",
             "",

@@ -4,17 +4,26 @@ from fastapi import Depends, Response
 
 from app.database import db
 from app.models import Label, Project, Task, Worker
-from colonnade import Page, Resource, col
+from colonnade import STANDARD, Page, Resource, col
 
 workers = Resource(Worker, db, include=["assignments.task"])
 labels = Resource(Label, db, include=["tasks"])
 tasks: Resource = Resource(
     Task,
     db,
-    include=["project", "parent", "subtasks", "labels", "workers", "assignments.worker"],
+    include=[
+        "project",
+        "parent",
+        "subtasks",
+        "subtasks.count",
+        "labels",
+        "workers",
+        "assignments.worker",
+    ],
     nested={"subtasks": lambda: tasks, "labels": labels},
+    operations=STANDARD | {"aggregate"},
 )
-projects = Resource(Project, db, include=["tasks"], nested={"tasks": tasks})
+projects = Resource(Project, db, include=["tasks", "tasks.count"], nested={"tasks": tasks})
 
 
 @tasks.get("/open")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from app import sample
-from app.models import Task, TaskAssignment
+from app.models import Project, Task, TaskAssignment
 from fastapi.testclient import TestClient
 from httpx2 import AsyncClient
 
@@ -114,6 +114,21 @@ async def test_tasks_are_ordered_by_creation_time(
             clock.tick(60)
     response = await async_client.get("/tasks", params={"order_by": "-created_at"})
     assert [task["title"] for task in response.json()] == ["Newer", "Older"]
+
+
+def test_the_page_of_totals_is_one_aggregate(
+    client: TestClient, session: Session, database: Database
+) -> None:
+    web = make(Project, name="Web & <shop>")
+    session.add_all(make(Task, project=web, status="pending", priority="low") for _ in range(2))
+    session.add(make(Task, project=web, status="completed", priority="high"))
+    session.commit()
+    with counts(database, at_most=1):
+        page = client.get("/totals")
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "<td>Web &amp; &lt;shop&gt;<td" in page.text
+    assert 'title="2 pending"' in page.text
+    assert 'title="2 pending"' not in client.get("/totals?priority=high").text
 
 
 def test_the_sample_has_tasks_projects_and_workers(client: TestClient) -> None:
