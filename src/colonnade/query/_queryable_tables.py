@@ -42,7 +42,12 @@ class QueryableTable:
 
     @classmethod
     def of(
-        cls, model: type[Any], read: type[BaseModel] | None = None, include: Iterable[str] = ()
+        cls,
+        model: type[Any],
+        read: type[BaseModel] | None = None,
+        include: Iterable[str] = (),
+        *,
+        is_chosen: bool = False,
     ) -> "QueryableTable":
         """Describe a table.
 
@@ -51,12 +56,15 @@ class QueryableTable:
             read: The schema of a row in a response; None for ``schemas(model).read``.
             include: The paths of relations that can be included, such as ``project`` or
                 ``assignments.worker``.
+            is_chosen: Whether ``read`` also describes the rows of the table in relations that name
+                no schema.
 
         Raises:
             ModelError: ``include`` has a path that is not a relation, or ``read`` a field that is
                 neither a column nor a relation.
         """
-        return _build(Shape.of(model), read, [path.split(".") for path in include])
+        default = (model, read) if is_chosen and read is not None else None
+        return _build(Shape.of(model), read, [path.split(".") for path in include], default)
 
     @property
     def key(self) -> tuple[ColumnShape, ...]:
@@ -94,9 +102,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _build(
-    shape: Shape, read: type[BaseModel] | None, include_paths: list[list[str]], depth: int = 0
+    shape: Shape,
+    read: type[BaseModel] | None,
+    include_paths: list[list[str]],
+    default: tuple[type[Any], type[BaseModel]] | None,
+    depth: int = 0,
 ) -> QueryableTable:
     schema = read or schemas(shape.model).read
+    if read is None and default is not None and default[0] is shape.model:
+        schema = default[1]
     if depth > MAX_DEPTH:
         raise ModelError(
             f"{schema.__name__} contains itself through its relations. Give the inner relation a "
@@ -107,7 +121,9 @@ def _build(
     for public, (name, field) in always_included.items():
         nested_paths = [path[1:] for path in include_paths if path[0] == name and len(path) > 1]
         nested_schema = _nested_schema(field.annotation)
-        relations[public] = _relation_target(shape, name, nested_paths, nested_schema, depth + 1)
+        relations[public] = _relation_target(
+            shape, name, nested_paths, nested_schema, default, depth + 1
+        )
     for path in include_paths:
         name = path[0]
         if any(target.relation.name == name for target in relations.values()):
@@ -124,7 +140,7 @@ def _build(
                 f"include can follow at most {MAX_DEPTH} relations, not {'.'.join(path)}. Include "
                 "fewer levels."
             )
-        relations[name] = _relation_target(shape, name, nested_paths, None, depth + 1)
+        relations[name] = _relation_target(shape, name, nested_paths, None, default, depth + 1)
     shared_names = columns.keys() & relations.keys()
     if shared_names:
         raise ModelError(
@@ -170,10 +186,16 @@ def _exposed_fields(
 
 
 def _relation_target(
-    shape: Shape, name: str, nested_paths: list[list[str]], read: type[BaseModel] | None, depth: int
+    shape: Shape,
+    name: str,
+    nested_paths: list[list[str]],
+    read: type[BaseModel] | None,
+    default: tuple[type[Any], type[BaseModel]] | None,
+    depth: int,
 ) -> RelationTarget:
     relation = shape.relations[name]
-    return RelationTarget(relation, _build(Shape.of(relation.target), read, nested_paths, depth))
+    target = Shape.of(relation.target)
+    return RelationTarget(relation, _build(target, read, nested_paths, default, depth))
 
 
 def _nested_schema(annotation: Any) -> type[BaseModel] | None:

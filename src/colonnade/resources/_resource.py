@@ -1,17 +1,17 @@
 """``Resource``: the HTTP API of a table, as an APIRouter."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, TypeVar, get_args
 from weakref import WeakValueDictionary
 
-from fastapi import APIRouter, Request, Response, params
+from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from sqlalchemy import inspect
+from sqlalchemy import Table, inspect
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
@@ -24,15 +24,24 @@ from colonnade.resources._reads import ReadOperations, requested_page
 from colonnade.resources._resource_checks import (
     OPERATIONS,
     refuse_orm_cascades,
-    refuse_protected_fields,
     refuse_unknown_operations,
-    refuse_unset_columns,
 )
+from colonnade.resources._schema_choices import (
+    NO_CHOICES,
+    SchemaChoice,
+    SchemaKind,
+    SchemaOption,
+    Selection,
+    refuse_many_combinations,
+    schema_choices,
+    selections,
+)
+from colonnade.resources._schema_registry import declare_choice, mark_links, mark_schemas
 from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.openapi._named_values import component_name
+from colonnade.resources.routes._choice_routes import ResourceVariant, generated_routes
 from colonnade.resources.routes._disconnect import DEADLINE
 from colonnade.resources.routes._names import path_of
-from colonnade.resources.routes._operations import GeneratedRoutes
 from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
 from colonnade.resources.routes._route import (
     GeneratedRoute,
@@ -41,7 +50,13 @@ from colonnade.resources.routes._route import (
     replaced_keys,
     route_keys,
 )
-from colonnade.resources.routes._route_builder import WRITES, Guards, Operation, ResourceOptions
+from colonnade.resources.routes._route_builder import (
+    WRITES,
+    Guards,
+    Operation,
+    ResourceOptions,
+    RouteBuilder,
+)
 from colonnade.resources.routes._upsert_routes import bypassing_operations
 from colonnade.resources.writes._resource_tables import ResourceTable
 from colonnade.writes import Hooks, Moment, WriteKind
@@ -72,10 +87,12 @@ class Resource(APIRouter):
     Args:
         model: The table.
         db: The database of the table.
-        create: The schema of a POST; ``schemas(model).create`` by default.
+        create: The schema of a POST; ``schemas(model).create`` by default. A dependency with the
+            return annotation ``type[A] | type[B]`` chooses one of these for each request, for
+            fields by role; the same for ``update`` and ``read``.
         update: The schema of a PATCH; ``schemas(model).update`` by default.
         read: The schema of a row in responses; ``schemas(model).read`` by default. Its relations
-            are part of every response.
+            are part of every response. Requests can filter and sort by its fields alone.
         include: The relations that requests may include, filter across, and list, such as
             ``["project", "assignments.worker"]``.
         nested: The relations that a body may write with its row, each with the Resource of the
@@ -146,9 +163,9 @@ class Resource(APIRouter):
         model: type[Any],
         db: Database,
         *,
-        create: type[BaseModel] | None = None,
-        update: type[BaseModel] | None = None,
-        read: type[BaseModel] | None = None,
+        create: SchemaOption = None,
+        update: SchemaOption = None,
+        read: SchemaOption = None,
         include: Sequence[str] = (),
         nested: Nested | None = None,
         scope: Any = None,
@@ -188,7 +205,7 @@ class Resource(APIRouter):
         # Every path of this router contains it, wherever the router is included.
         self._path_prefix = path.partition("{")[0]
         self.db = db
-        self._schemas = (create, update, read)
+        self._declare_schemas({"create": create, "update": update, "read": read})
         self._include = tuple(include)
         self._scoped = scope is not _scoping.Unscoped
         self._write_scoped = self._scoped and write_scope is not _scoping.Unscoped
@@ -197,6 +214,15 @@ class Resource(APIRouter):
         self._idempotency = idempotency
         self._hooks = Hooks()
         self._nested = dict(nested or {})
+        self._contexts: dict[tuple[type[BaseModel], ...], ResourceContext] = {}
+        self._tables: dict[tuple[type[BaseModel], ...], ResourceTable] = {}
+        self._read_operations: dict[ResourceContext, ReadOperations] = {}
+
+    def _declare_schemas(self, options: Mapping[SchemaKind, SchemaOption]) -> None:
+        self._schemas = options
+        self._choices = schema_choices(self.model.__name__, options)
+        for choice in self._choices.values():
+            declare_choice(self.db, self._shape, choice)
 
     def _declare_scopes(self, scope: Any, write_scope: Any) -> None:
         if scope is not None and self._scoped:
@@ -233,60 +259,137 @@ class Resource(APIRouter):
 
     @property
     def create(self) -> type[BaseModel]:
-        """The schema of a POST."""
-        return self._schemas[0] or schemas(self.model).create
+        """The schema of a POST, if it is the same for all requests."""
+        return self._schema("create", NO_CHOICES)
 
     @property
     def update(self) -> type[BaseModel]:
-        """The schema of a PATCH."""
-        return self._schemas[1] or schemas(self.model).update
+        """The schema of a PATCH, if it is the same for all requests."""
+        return self._schema("update", NO_CHOICES)
 
     @property
     def read(self) -> type[BaseModel]:
-        """The schema of a row in a response."""
-        return self._schemas[2] or schemas(self.model).read
+        """The schema of a row in a response, if it is the same for all requests."""
+        return self._schema("read", NO_CHOICES)
+
+    def _schema(self, kind: SchemaKind, selection: Selection) -> type[BaseModel]:
+        """Return a schema, which a selection must have if requests choose it.
+
+        Raises:
+            ModelError: Requests choose it, and the selection does not have it.
+        """
+        choice = self._choices.get(kind)
+        if choice is None:
+            schema: type[BaseModel] = self._schemas[kind] or getattr(schemas(self.model), kind)
+            return schema
+        if choice not in selection:
+            known = ", ".join(schema.__name__ for schema in choice.schemas)
+            raise ModelError(
+                f"The Resource of {self.model.__name__} has no single {kind} schema, since "
+                f"{choice.label} chooses one for each request. Use one of its schemas: {known}."
+            )
+        return selection[choice]
 
     @property
     def why_not_exact(self) -> tuple[str, ...]:
         """The reasons why Pydantic renders the responses; empty if the database does."""
-        return self.table_context.view.fallback_reasons
+        contexts = [self._context(selection) for selection in selections(self._choices.values())]
+        return tuple(
+            dict.fromkeys(reason for each in contexts for reason in each.view.fallback_reasons)
+        )
 
     @cached_property
     def table_context(self) -> ResourceContext:
-        """The table with what its operations share.
+        """The table with what its operations share, if all requests have the same schemas.
 
         Raises:
             ModelError: ``include`` or a schema names a field that the model does not have.
         """
-        queryable = QueryableTable.of(self.model, self._schemas[2], self._include)
+        return self._context(NO_CHOICES)
+
+    def _context(self, selection: Selection) -> ResourceContext:
+        """Return the table with the schemas of a selection."""
+        kinds = [self._schema(kind, selection) for kind in self._schemas]
+        context = self._contexts.get(tuple(kinds))
+        if context is None:
+            context = self._contexts[tuple(kinds)] = self._make_context(*kinds)
+        return context
+
+    def _make_context(
+        self, create: type[BaseModel], update: type[BaseModel], read: type[BaseModel]
+    ) -> ResourceContext:
+        is_chosen = "read" in self._choices
+        queryable = QueryableTable.of(self.model, read, self._include, is_chosen=is_chosen)
+        mark_schemas(self.db, queryable, self._schemas, self._operations, is_chosen=is_chosen)
         return ResourceContext(
             self.db,
             queryable,
-            self.create,
-            self.update,
+            create,
+            update,
             scoped=self._scoped,
             write_scoped=self._write_scoped,
             deadline=self._deadline,
         )
 
-    @cached_property
-    def _writable_table(self) -> ResourceTable:
+    def _writable_table(self, selection: Selection) -> ResourceTable:
         """The table as writes reach it, also those of Resources that nest this one."""
+        selection = {choice: selection[choice] for choice in self._all_choices}
+        key = tuple(selection.values())
+        table = self._tables.get(key)
+        if table is None:
+            table = self._tables[key] = self._make_table(selection)
+        return table
+
+    def _make_table(self, selection: Selection) -> ResourceTable:
         guards: dict[str, list[params.Depends]] = {
             operation: [*self.dependencies, *self._guards.get(operation, ())]
             for operation in OPERATIONS
         }
+        table_context = self._context(selection)
         return ResourceTable(
-            self.table_context,
+            table_context,
             self._hooks,
             self._nestable_operations,
-            self._nested_tables,
+            partial(self._nested_tables, selection),
             self._replaced_links,
             guards=guards,
             router=self,
             enabled=self._operations,
-            component=component_name(self._operation_prefix, snake(self.table_context.name)),
+            component=self._component(table_context),
+            choices=self._choices,
+            selection=selection,
         )
+
+    def _nested_resources(self) -> dict[str, "Resource"]:
+        return {
+            name: resource if isinstance(resource, Resource) else resource()
+            for name, resource in self._nested.items()
+        }
+
+    @cached_property
+    def _nested_choices(self) -> tuple[SchemaChoice, ...]:
+        """The choices of all Resources that nested writes reach."""
+        reached: dict[Resource, None] = {}
+        level = list(self._nested_resources().values())
+        while level:
+            reached.update(dict.fromkeys(level))
+            below = [each for resource in level for each in resource._nested_resources().values()]
+            level = [resource for resource in below if resource not in reached]
+        return tuple(choice for resource in reached for choice in resource._choices.values())
+
+    @cached_property
+    def _all_choices(self) -> tuple[SchemaChoice, ...]:
+        choices = tuple(dict.fromkeys((*self._choices.values(), *self._nested_choices)))
+        refuse_many_combinations(choices)
+        return choices
+
+    @cached_property
+    def _variants(self) -> list[ResourceVariant]:
+        """The Resource with each combination of schemas; a single one if requests choose none."""
+        return [
+            ResourceVariant(self._writable_table(selection), self._reads(selection))
+            for selection in selections(self._all_choices)
+        ]
 
     def _user_keys(self) -> set[tuple[str, str]]:
         """The keys of the generated routes that user endpoints replace."""
@@ -320,16 +423,15 @@ class Resource(APIRouter):
             operation for operation in self._operations if paths.get(operation) not in taken
         )
 
-    def _nested_tables(self) -> dict[str, ResourceTable]:
-        """The tables that relations nest.
+    def _nested_tables(self, selection: Selection) -> dict[str, ResourceTable]:
+        """The tables that relations nest, with the schemas of a selection.
 
         Raises:
             ModelError: ``nested`` names something that is not a relation, or a Resource of another
                 table.
         """
         tables = {}
-        for name, resource in self._nested.items():
-            nested = resource if isinstance(resource, Resource) else resource()
+        for name, nested in self._nested_resources().items():
             relation = self._shape.relations.get(name)
             if relation is None:
                 raise ModelError(
@@ -342,17 +444,39 @@ class Resource(APIRouter):
                     f"nested gives {name} the Resource of {nested.model.__name__}. It needs a "
                     f"Resource of {relation.target.__name__} with the same Database."
                 )
-            tables[name] = nested._writable_table
+            tables[name] = nested._writable_table(selection)
         return tables
 
+    def _reads(self, selection: Selection) -> ReadOperations:
+        """Return the read operations with the schemas of a selection."""
+        context = self._context(selection)
+        reads = self._read_operations.get(context)
+        if reads is None:
+            reads = self._read_operations[context] = ReadOperations(context, self._max_limit)
+        return reads
+
     @cached_property
-    def _reads(self) -> ReadOperations:
-        return ReadOperations(self.table_context, self._max_limit)
+    def _reads_by_schema(self) -> dict[type[BaseModel] | None, ReadOperations]:
+        """The read operations by the chosen schema; by None if requests choose none."""
+        first = {choice: choice.schemas[0] for choice in self._choices.values()}
+        choice = self._choices.get("read")
+        if choice is None:
+            return {None: self._reads(first)}
+        return {schema: self._reads({**first, choice: schema}) for schema in choice.schemas}
 
     @property
     def scopes(self) -> list[params.Depends]:
         """The dependencies that an endpoint outside of the Resource needs for ``query``."""
-        return _scoping.dependencies(self.db, self.table_context.tables(), self._shape.table)
+        choice = self._choices.get("read")
+        tables = [
+            table
+            for reads in self._reads_by_schema.values()
+            for table in reads.table_context.tables()
+        ]
+        return [
+            *([] if choice is None else [Depends(choice.required)]),
+            *_scoping.dependencies(self.db, tables, self._shape.table),
+        ]
 
     def query(self, request: Request) -> Page:
         """Return the page that a request asks for: a dependency with filters, order and limits.
@@ -369,8 +493,10 @@ class Resource(APIRouter):
         Raises:
             RequestValidationError: 422, the query string is not valid.
         """
+        choice = self._choices.get("read")
+        reads = self._reads_by_schema[None if choice is None else choice.schema_of(request)]
         try:
-            page = requested_page(self._reads.reader, self.table_context, request)
+            page = requested_page(reads.reader, reads.table_context, request)
         except QueryError as error:
             raise RequestValidationError(error.errors) from None
         return replace(page, context=context_of(request))
@@ -385,7 +511,8 @@ class Resource(APIRouter):
             The response, with the headers of the generated list.
         """
         context = page.context if isinstance(page.context, RequestContext) else NO_CONTEXT
-        return await self._reads.page(context, page)
+        schema = page.queryable.read if "read" in self._choices else None
+        return await self._reads_by_schema[schema].page(context, page)
 
     def before(self, operation: WriteKind) -> Callable[[HookT], HookT]:
         """Register a function to call before a write, in its transaction.
@@ -481,45 +608,56 @@ class Resource(APIRouter):
         """Document the query parameters of ``Depends(resource.query)``."""
         if route.openapi_extra:
             return
-        reader = self._reads.reader
-        component = component_name(self._operation_prefix, snake(self.table_context.name))
+        readers = [
+            (reads.reader, self._component(reads.table_context))
+            for reads in self._reads_by_schema.values()
+        ]
         route.openapi_extra = openapi.LazyParameters(
-            lambda: openapi.page_parameters(reader, component)
-        )
-        problem = openapi.ParameterProblem(openapi.Rows(reader.queryable, name=component))
-        route.responses = {
-            **route.responses,
-            422: {**route.responses[422], "model": Annotated[Any, problem]},
-        }
+            lambda: openapi.merged_parameters([
+                (reader.queryable.read.__name__, openapi.page_parameters(reader, component))
+                for reader, component in readers
+            ])
+        )  # fmt: skip
+        problem = openapi.one_of_annotations([
+            Annotated[Any, openapi.ParameterProblem(openapi.Rows(reader.queryable, name=component))]
+            for reader, component in readers
+        ])  # fmt: skip
+        route.responses = {**route.responses, 422: {**route.responses[422], "model": problem}}
+
+    def _component(self, table_context: ResourceContext) -> str:
+        """What the names of components in the OpenAPI document begin with."""
+        if "read" in self._choices:
+            return component_name(self._operation_prefix) + table_context.queryable.read.__name__
+        return component_name(self._operation_prefix, snake(table_context.name))
 
     def _replaced_keys(self, route: BaseRoute) -> set[tuple[str, str]]:
         return replaced_keys(route, self.prefix)
 
     def _generate_routes(self, user_routes: list[BaseRoute]) -> list[BaseRoute]:
         """Build the generated routes, except those that a user endpoint replaces."""
-        table_context = self.table_context
+        variants = self._variants
         refuse_orm_cascades(self._shape, self._operations)
-        refuse_protected_fields(self._shape, self.create, self.update)
-        if self._operations & {"create", "batch", "upsert", "replace"}:
-            refuse_unset_columns(table_context, self._hooks)
-        tables = table_context.tables()
-        _scoping.mark_used(self.db, tables, by=f"the Resource of {self.model.__name__}")
-        scopes = _scoping.dependencies(self.db, tables, self._shape.table)
+        for variant in variants:
+            variant.refuse_bad_schemas(self._operations)
         by = f"the Resource of {self.model.__name__}"
-        nested = self._writable_table
-        nested_tables = [table for table in nested.all_reached() if table not in tables]
+        tables = _unique(each.table.table_context.tables() for each in variants)
+        _scoping.mark_used(self.db, tables, by)
+        nested_tables = _unique(each.table.all_reached() for each in variants)
+        nested_tables = [table for table in nested_tables if table not in tables]
         _scoping.mark_used(self.db, nested_tables, by)
-        written = table_context.written_tables if self._operations & WRITES else ()
-        nested_written = [table for table in nested.all_written() if table not in written]
+        first = variants[0].table
+        written = first.table_context.written_tables if self._operations & WRITES else ()
+        nested_written = [table for table in first.all_written() if table not in written]
         _scoping.mark_used(self.db, (*written, *nested_written), by, "write")
         taken = {key for route in user_routes for key in self._replaced_keys(route)}
         options = ResourceOptions(
             self._operations - bypassing_operations(taken, self.prefix),
             self._guards,
-            self._writable_table,
+            first,
             self._max_limit,
-            scopes,
+            _scoping.dependencies(self.db, tables, self._shape.table),
             [
+                *(Depends(choice.optional) for choice in self._nested_choices),
                 *_scoping.dependencies(self.db, nested_tables, self._shape.table),
                 *_scoping.write_dependencies(self.db, nested_written, optional=True),
             ],
@@ -527,13 +665,18 @@ class Resource(APIRouter):
             self._idempotency,
             self._operation_prefix,
         )
-        generated = GeneratedRoutes(self, table_context, self._reads, options)
-        routes = generated.routes()
-        linked = [table for link in generated.links for table in link.tables()]
-        _scoping.mark_used(self.db, linked, by=f"the Resource of {self.model.__name__}")
-        links = [link.table for link in generated.links]
-        _scoping.mark_used(self.db, links, f"the Resource of {self.model.__name__}", "write")
+        builder = RouteBuilder(self, first.table_context, options)
+        routes, links = generated_routes(builder, variants)
+        linked = [table for link in links for table in link.tables()]
+        _scoping.mark_used(self.db, linked, by)
+        _scoping.mark_used(self.db, [link.table for link in links], by, "write")
+        for link in (*links, *(link for each in variants for link in each.table.nested_links())):
+            mark_links(self.db, link)
         return [route for route in routes if not route_keys(route) & taken]
+
+
+def _unique(groups: Iterable[Iterable[Table]]) -> list[Table]:
+    return list(dict.fromkeys(table for group in groups for table in group))
 
 
 def _guards(dependencies: Sequence[params.Depends] | Guards) -> Guards:

@@ -1,6 +1,7 @@
 """The OpenAPI documentation of generated routes."""
 
 from colonnade.resources.openapi._bodies import Body
+from colonnade.resources.openapi._one_of import merged_parameters, one_of_annotations
 from colonnade.resources.openapi._parameters import (
     LazyParameters,
     create_only_parameter,
@@ -35,6 +36,8 @@ __all__ = [
     "etags_parameter",
     "header_parameter",
     "keys_parameter",
+    "merged_parameters",
+    "one_of_annotations",
     "page_parameters",
     "path_parameter",
     "responses",

@@ -65,11 +65,11 @@ class DocumentedAs(ABC):
             return {}
         token = _documenting.set(_documenting.get() | {self})
         try:
-            return self.document(self._references(handler), handler)
+            return self.document(self.references(handler), handler)
         finally:
             _documenting.reset(token)
 
-    def _references(self, handler: GetJsonSchemaHandler) -> Refs:
+    def references(self, handler: GetJsonSchemaHandler) -> Refs:
         """Define the types as components, and return the references to them."""
         types = self.types()
         # Each twice: Pydantic creates a definition for a type that is used more than once.

@@ -165,7 +165,7 @@ class RouteBuilder:
 
     def component_name(self, *relation: str) -> str:
         """Return what the names of components in the OpenAPI document begin with."""
-        return component_name(self.options.operation_prefix, self.name, *relation)
+        return f"{self.options.table.component}{component_name(*relation)}"
 
     def key_parameter(self) -> dict[str, Any]:
         """Return the documented path parameter for the key of a row."""

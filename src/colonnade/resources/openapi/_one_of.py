@@ -1,0 +1,102 @@
+"""Rows, bodies and parameters that depend on the chosen schemas, in the OpenAPI document."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, get_args
+
+from pydantic import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+
+from colonnade.resources.openapi._documented_as import DocumentedAs, Refs
+
+Parameter = dict[str, Any]
+
+
+class OneOf(DocumentedAs):
+    """The same rows or body with each of several schemas, in the order of their declaration.
+
+    Args:
+        parts: The rows or bodies.
+    """
+
+    def __init__(self, parts: Sequence[DocumentedAs]) -> None:
+        self._parts = parts
+
+    def types(self) -> list[Any]:
+        return [kind for part in self._parts for kind in part.types()]
+
+    def references(self, handler: GetJsonSchemaHandler) -> Refs:
+        return {}  # each part has those of its types
+
+    def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        examples: list[Any] = []
+        branches: list[JsonSchemaValue] = []
+        for part in self._parts:
+            branch = dict(part.document(part.references(handler), handler))
+            for example in branch.pop("examples", ()):
+                if example not in examples:
+                    examples.append(example)
+            if branch not in branches:
+                branches.append(branch)
+        whole = one_of(branches)
+        return {**whole, "examples": examples} if examples else whole
+
+
+def one_of(branches: Sequence[JsonSchemaValue]) -> JsonSchemaValue:
+    """Return the schema of values that have one of several schemas.
+
+    A schema with fewer fields may accept the values of another. ``oneOf`` accepts a value of
+    exactly one branch, so that each branch leaves out what an earlier one accepts.
+    """
+    if len(branches) == 1:
+        return branches[0]
+    exclusive = [
+        branch if index == 0 else {**branch, "not": _any_of(branches[:index])}
+        for index, branch in enumerate(branches)
+    ]
+    return {"oneOf": exclusive}
+
+
+def _any_of(branches: Sequence[JsonSchemaValue]) -> JsonSchemaValue:
+    return branches[0] if len(branches) == 1 else {"anyOf": list(branches)}
+
+
+def one_of_annotations(annotations: Sequence[Any]) -> Any:
+    """Return the annotation of a response or a body that has one of several annotations."""
+    first = annotations[0]
+    if all(annotation is first for annotation in annotations):
+        return first
+    return Annotated[Any, OneOf([_documentation(annotation) for annotation in annotations])]
+
+
+def _documentation(annotation: Any) -> DocumentedAs:
+    (documentation,) = (part for part in get_args(annotation)[1:] if isinstance(part, DocumentedAs))
+    return documentation
+
+
+def merged_parameters(by_schemas: Sequence[tuple[str, list[Parameter]]]) -> list[Parameter]:
+    """Merge the parameters of a route that has different ones for different schemas.
+
+    Args:
+        by_schemas: The names of the schemas, and the parameters that requests with them have.
+    """
+    alternatives: dict[tuple[str, str], list[tuple[str, Parameter]]] = {}
+    for names, parameters in by_schemas:
+        for parameter in parameters:
+            key = parameter["in"], parameter["name"]
+            alternatives.setdefault(key, []).append((names, parameter))
+    return [_merged(forms, len(by_schemas)) for forms in alternatives.values()]
+
+
+def _merged(forms: list[tuple[str, Parameter]], count: int) -> Parameter:
+    merged = dict(forms[0][1])
+    distinct: list[JsonSchemaValue] = []
+    for _, form in forms:
+        if form["schema"] not in distinct:
+            distinct.append(form["schema"])
+    if len(distinct) > 1:
+        merged["schema"] = {"anyOf": distinct}
+    if len(forms) < count:
+        only = f"Only with {' or '.join(names for names, _ in forms)}"
+        described = merged.get("description")
+        merged["description"] = f"{described}. {only}" if described else only
+    return merged
