@@ -219,7 +219,7 @@ class Resource(APIRouter):
         self._read_operations: dict[ResourceContext, ReadOperations] = {}
 
     def _declare_schemas(self, options: Mapping[SchemaKind, SchemaOption]) -> None:
-        self._schemas = options
+        self._schemas: Mapping[SchemaKind, Any] = options
         self._choices = schema_choices(self.model.__name__, options)
         for choice in self._choices.values():
             declare_choice(self.db, self._shape, choice)
@@ -369,13 +369,15 @@ class Resource(APIRouter):
     @cached_property
     def _nested_choices(self) -> tuple[SchemaChoice, ...]:
         """The choices of all Resources that nested writes reach."""
-        reached: dict[Resource, None] = {}
+        reached: dict[int, Resource] = {}  # by identity: a router cannot be hashed
         level = list(self._nested_resources().values())
         while level:
-            reached.update(dict.fromkeys(level))
+            reached.update((id(resource), resource) for resource in level)
             below = [each for resource in level for each in resource._nested_resources().values()]
-            level = [resource for resource in below if resource not in reached]
-        return tuple(choice for resource in reached for choice in resource._choices.values())
+            level = [resource for resource in below if id(resource) not in reached]
+        return tuple(
+            choice for resource in reached.values() for choice in resource._choices.values()
+        )
 
     @cached_property
     def _all_choices(self) -> tuple[SchemaChoice, ...]:

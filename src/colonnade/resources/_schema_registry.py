@@ -11,7 +11,7 @@ from sqlalchemy import Table
 
 from colonnade.database import Database
 from colonnade.errors import ModelError
-from colonnade.models import Shape, schemas
+from colonnade.models import RelationShape, Shape, schemas
 from colonnade.query import QueryableTable
 from colonnade.resources._schema_choices import SchemaChoice, SchemaKind
 from colonnade.writes import LinkTable
@@ -96,16 +96,17 @@ def mark_schemas(
                 f"schema that it should have: {kind}=."
             )
             mark_derived(db, shape.table, kind, use)
-    for path, target in _related(queryable):
+    for path, relation, target in _related(queryable):
         is_own = is_chosen and target.shape.table is shape.table
         if is_own or target.read is not schemas(target.shape.model).read:
             continue
         related = target.shape.model.__name__
+        rows = f"list[{related}Public]" if relation.is_list else f"{related}Public | None"
         use = (
             f"The Resource of {name} serves the relation {path} with all fields of {related}. Name "
-            f"a schema with the fields that everyone may read in the read schema of {name}, such "
-            f"as {path.rpartition('.')[2]}: list[{related}Public], or leave the relation out of "
-            f"include."
+            f"a schema with the fields that everyone may read in the read schema of "
+            f"{relation.orm.parent.class_.__name__}, such as {relation.name}: {rows}, or leave the "
+            f"relation out of include."
         )
         mark_derived(db, target.shape.table, "read", use)
 
@@ -145,9 +146,12 @@ def _registry(db: Database) -> _Registry:
     return registry
 
 
-def _related(queryable: QueryableTable, prefix: str = "") -> Iterator[tuple[str, QueryableTable]]:
+def _related(
+    queryable: QueryableTable, prefix: str = ""
+) -> Iterator[tuple[str, RelationShape, QueryableTable]]:
+    """The relations that requests may read, with their paths and rows."""
     for name, target in queryable.relations.items():
-        yield f"{prefix}{name}", target.queryable
+        yield f"{prefix}{name}", target.relation, target.queryable
         yield from _related(target.queryable, f"{prefix}{name}.")
 
 
