@@ -355,7 +355,7 @@ class Resource(APIRouter):
             guards=guards,
             router=self,
             enabled=self._operations,
-            component=self._component(table_context),
+            component=self._component(selection),
             choices=self._choices,
             selection=selection,
         )
@@ -610,9 +610,13 @@ class Resource(APIRouter):
         """Document the query parameters of ``Depends(resource.query)``."""
         if route.openapi_extra:
             return
+        read = self._choices.get("read")
         readers = [
-            (reads.reader, self._component(reads.table_context))
-            for reads in self._reads_by_schema.values()
+            (
+                reads.reader,
+                self._component({} if read is None or schema is None else {read: schema}),
+            )
+            for schema, reads in self._reads_by_schema.items()
         ]
         route.openapi_extra = openapi.LazyParameters(
             lambda: openapi.merged_parameters([
@@ -626,11 +630,21 @@ class Resource(APIRouter):
         ])  # fmt: skip
         route.responses = {**route.responses, 422: {**route.responses[422], "model": problem}}
 
-    def _component(self, table_context: ResourceContext) -> str:
-        """What the names of components in the OpenAPI document begin with."""
-        if "read" in self._choices:
-            return component_name(self._operation_prefix) + table_context.queryable.read.__name__
-        return component_name(self._operation_prefix, snake(table_context.name))
+    def _component(self, selection: Selection) -> str:
+        """What the names of components in the OpenAPI document begin with.
+
+        Only schemas that are not the first of their choice make a name longer.
+        """
+        prefix, read = component_name(self._operation_prefix), self._choices.get("read")
+        name = (
+            component_name(snake(self.model.__name__)) if read is None else selection[read].__name__
+        )
+        others = [
+            schema.__name__
+            for choice, schema in selection.items()
+            if choice is not read and schema is not choice.schemas[0]
+        ]
+        return f"{prefix}{name}{'For' if others else ''}{''.join(others)}"
 
     def _replaced_keys(self, route: BaseRoute) -> set[tuple[str, str]]:
         return replaced_keys(route, self.prefix)

@@ -65,7 +65,10 @@ def one_of_annotations(annotations: Sequence[Any]) -> Any:
     first = annotations[0]
     if all(annotation is first for annotation in annotations):
         return first
-    return Annotated[Any, OneOf([_documentation(annotation) for annotation in annotations])]
+    parts: dict[object, DocumentedAs] = {}
+    for part in map(_documentation, annotations):
+        parts.setdefault(part.identity, part)
+    return Annotated[Any, OneOf(list(parts.values()))]
 
 
 def _documentation(annotation: Any) -> DocumentedAs:
