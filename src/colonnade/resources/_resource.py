@@ -466,6 +466,15 @@ class Resource(APIRouter):
             return {None: self._reads(first)}
         return {schema: self._reads({**first, choice: schema}) for schema in choice.schemas}
 
+    def _requested_reads(self, request: Request) -> ReadOperations:
+        """Return the read operations with the schema that was chosen for a request.
+
+        Raises:
+            ModelError: The route does not depend on the choice.
+        """
+        choice = self._choices.get("read")
+        return self._reads_by_schema[None if choice is None else choice.schema_of(request)]
+
     @property
     def scopes(self) -> list[params.Depends]:
         """The dependencies that an endpoint outside of the Resource needs for ``query``."""
@@ -495,8 +504,7 @@ class Resource(APIRouter):
         Raises:
             RequestValidationError: 422, the query string is not valid.
         """
-        choice = self._choices.get("read")
-        reads = self._reads_by_schema[None if choice is None else choice.schema_of(request)]
+        reads = self._requested_reads(request)
         try:
             page = requested_page(reads.reader, reads.table_context, request)
         except QueryError as error:

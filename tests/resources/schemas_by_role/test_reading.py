@@ -278,6 +278,33 @@ class TestHandWrittenEndpoints:
             assert client.get("/employees/ana", headers=STAFF).json()["salary"] == 300
 
 
+class TestScopes:
+    def test_a_scope_and_the_schema_of_a_role_apply_together(
+        self, db: Database, company: SimpleNamespace
+    ) -> None:
+        def own_reports(boss: str) -> dict[str, str]:
+            return {"manager_id": boss}
+
+        with client_of(employees_of(company, db, scope=own_reports)) as client:
+            assert client.get("/employees?boss=ana", headers=STAFF).json() == [
+                {"id": "ben", "name": "Ben", "team_id": 1, "manager_id": "ana"}
+            ]
+            assert client.get("/employees/ben?boss=ana", headers=HR).json()["salary"] == 100
+            assert client.get("/employees/eva?boss=ana", headers=HR).status_code == 404
+            answer = client.get("/employees?boss=ana&salary=200", headers=HR)
+            assert answer.json() == []
+            assert client.get("/employees?boss=ana&salary=1", headers=STAFF).status_code == 422
+
+    def test_a_scope_may_be_a_condition_on_a_hidden_field(
+        self, db: Database, company: SimpleNamespace
+    ) -> None:
+        def low_salaries() -> Any:
+            return company.Employee.salary < 250
+
+        with client_of(employees_of(company, db, scope=low_salaries)) as client:
+            assert ids(client, "/employees", STAFF) == ["ben", "eva"]
+
+
 class TestPlainSchemas:
     def test_a_resource_without_choices_has_no_dependency(self, db: Database) -> None:
         company = define_company()
