@@ -17,7 +17,7 @@ from starlette.types import Scope
 
 from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
-from colonnade.models import Idempotency, Shape, schemas, snake
+from colonnade.models import Idempotency, Shape, snake
 from colonnade.query import Page, QueryableTable, did_you_mean
 from colonnade.resources import _scoping, openapi
 from colonnade.resources._reads import ReadOperations, requested_page
@@ -26,6 +26,7 @@ from colonnade.resources._resource_checks import (
     refuse_orm_cascades,
     refuse_unknown_operations,
 )
+from colonnade.resources._resource_schemas import ResourceSchemas
 from colonnade.resources._schema_choices import (
     NO_CHOICES,
     SchemaChoice,
@@ -33,7 +34,6 @@ from colonnade.resources._schema_choices import (
     SchemaOption,
     Selection,
     refuse_many_combinations,
-    schema_choices,
     selections,
 )
 from colonnade.resources._schema_registry import declare_choice, mark_links, mark_schemas
@@ -205,7 +205,10 @@ class Resource(APIRouter):
         # Every path of this router contains it, wherever the router is included.
         self._path_prefix = path.partition("{")[0]
         self.db = db
-        self._declare_schemas({"create": create, "update": update, "read": read})
+        options: dict[SchemaKind, SchemaOption] = {"create": create, "update": update, "read": read}
+        self._schemas = ResourceSchemas(self.model, options, self._make_reads)
+        for choice in self._schemas.choices.values():
+            declare_choice(db, self._shape, choice)
         self._include = tuple(include)
         self._scoped = scope is not _scoping.Unscoped
         self._write_scoped = self._scoped and write_scope is not _scoping.Unscoped
@@ -214,15 +217,7 @@ class Resource(APIRouter):
         self._idempotency = idempotency
         self._hooks = Hooks()
         self._nested = dict(nested or {})
-        self._contexts: dict[tuple[type[BaseModel], ...], ResourceContext] = {}
         self._tables: dict[tuple[type[BaseModel], ...], ResourceTable] = {}
-        self._read_operations: dict[ResourceContext, ReadOperations] = {}
-
-    def _declare_schemas(self, options: Mapping[SchemaKind, SchemaOption]) -> None:
-        self._schemas: Mapping[SchemaKind, Any] = options
-        self._choices = schema_choices(self.model.__name__, options)
-        for choice in self._choices.values():
-            declare_choice(self.db, self._shape, choice)
 
     def _declare_scopes(self, scope: Any, write_scope: Any) -> None:
         if scope is not None and self._scoped:
@@ -260,43 +255,23 @@ class Resource(APIRouter):
     @property
     def create(self) -> type[BaseModel]:
         """The schema of a POST, if it is the same for all requests."""
-        return self._schema("create", NO_CHOICES)
+        return self._schemas.schema("create", NO_CHOICES)
 
     @property
     def update(self) -> type[BaseModel]:
         """The schema of a PATCH, if it is the same for all requests."""
-        return self._schema("update", NO_CHOICES)
+        return self._schemas.schema("update", NO_CHOICES)
 
     @property
     def read(self) -> type[BaseModel]:
         """The schema of a row in a response, if it is the same for all requests."""
-        return self._schema("read", NO_CHOICES)
-
-    def _schema(self, kind: SchemaKind, selection: Selection) -> type[BaseModel]:
-        """Return a schema, which a selection must have if requests choose it.
-
-        Raises:
-            ModelError: Requests choose it, and the selection does not have it.
-        """
-        choice = self._choices.get(kind)
-        if choice is None:
-            schema: type[BaseModel] = self._schemas[kind] or getattr(schemas(self.model), kind)
-            return schema
-        if choice not in selection:
-            known = ", ".join(schema.__name__ for schema in choice.schemas)
-            raise ModelError(
-                f"The Resource of {self.model.__name__} has no single {kind} schema, since "
-                f"{choice.label} chooses one for each request. Use one of its schemas: {known}."
-            )
-        return selection[choice]
+        return self._schemas.schema("read", NO_CHOICES)
 
     @property
     def why_not_exact(self) -> tuple[str, ...]:
         """The reasons why Pydantic renders the responses; empty if the database does."""
-        contexts = [self._context(selection) for selection in selections(self._choices.values())]
-        return tuple(
-            dict.fromkeys(reason for each in contexts for reason in each.view.fallback_reasons)
-        )
+        views = [context.view for context in self._schemas.contexts()]
+        return tuple(dict.fromkeys(reason for view in views for reason in view.fallback_reasons))
 
     @cached_property
     def table_context(self) -> ResourceContext:
@@ -305,23 +280,16 @@ class Resource(APIRouter):
         Raises:
             ModelError: ``include`` or a schema names a field that the model does not have.
         """
-        return self._context(NO_CHOICES)
+        return self._schemas.reads(NO_CHOICES).table_context
 
-    def _context(self, selection: Selection) -> ResourceContext:
-        """Return the table with the schemas of a selection."""
-        kinds = [self._schema(kind, selection) for kind in self._schemas]
-        context = self._contexts.get(tuple(kinds))
-        if context is None:
-            context = self._contexts[tuple(kinds)] = self._make_context(*kinds)
-        return context
-
-    def _make_context(
+    def _make_reads(
         self, create: type[BaseModel], update: type[BaseModel], read: type[BaseModel]
-    ) -> ResourceContext:
-        is_chosen = "read" in self._choices
+    ) -> ReadOperations:
+        """Make the table with three schemas, and its read operations."""
+        is_chosen, options = "read" in self._schemas.choices, self._schemas.options
         queryable = QueryableTable.of(self.model, read, self._include, is_chosen=is_chosen)
-        mark_schemas(self.db, queryable, self._schemas, self._operations, is_chosen=is_chosen)
-        return ResourceContext(
+        mark_schemas(self.db, queryable, options, self._operations, is_chosen=is_chosen)
+        table_context = ResourceContext(
             self.db,
             queryable,
             create,
@@ -330,6 +298,7 @@ class Resource(APIRouter):
             write_scoped=self._write_scoped,
             deadline=self._deadline,
         )
+        return ReadOperations(table_context, self._max_limit)
 
     def _writable_table(self, selection: Selection) -> ResourceTable:
         """The table as writes reach it, also those of Resources that nest this one."""
@@ -345,9 +314,8 @@ class Resource(APIRouter):
             operation: [*self.dependencies, *self._guards.get(operation, ())]
             for operation in OPERATIONS
         }
-        table_context = self._context(selection)
         return ResourceTable(
-            table_context,
+            self._schemas.reads(selection).table_context,
             self._hooks,
             self._nestable_operations,
             partial(self._nested_tables, selection),
@@ -356,7 +324,7 @@ class Resource(APIRouter):
             router=self,
             enabled=self._operations,
             component=self._component(selection),
-            choices=self._choices,
+            choices=self._schemas.choices,
             selection=selection,
         )
 
@@ -376,12 +344,12 @@ class Resource(APIRouter):
             below = [each for resource in level for each in resource._nested_resources().values()]
             level = [resource for resource in below if id(resource) not in reached]
         return tuple(
-            choice for resource in reached.values() for choice in resource._choices.values()
+            choice for resource in reached.values() for choice in resource._schemas.choices.values()
         )
 
     @cached_property
     def _all_choices(self) -> tuple[SchemaChoice, ...]:
-        choices = tuple(dict.fromkeys((*self._choices.values(), *self._nested_choices)))
+        choices = tuple(dict.fromkeys((*self._schemas.choices.values(), *self._nested_choices)))
         refuse_many_combinations(choices)
         return choices
 
@@ -389,7 +357,7 @@ class Resource(APIRouter):
     def _variants(self) -> list[ResourceVariant]:
         """The Resource with each combination of schemas; a single one if requests choose none."""
         return [
-            ResourceVariant(self._writable_table(selection), self._reads(selection))
+            ResourceVariant(self._writable_table(selection), self._schemas.reads(selection))
             for selection in selections(self._all_choices)
         ]
 
@@ -449,43 +417,12 @@ class Resource(APIRouter):
             tables[name] = nested._writable_table(selection)
         return tables
 
-    def _reads(self, selection: Selection) -> ReadOperations:
-        """Return the read operations with the schemas of a selection."""
-        context = self._context(selection)
-        reads = self._read_operations.get(context)
-        if reads is None:
-            reads = self._read_operations[context] = ReadOperations(context, self._max_limit)
-        return reads
-
-    @cached_property
-    def _reads_by_schema(self) -> dict[type[BaseModel] | None, ReadOperations]:
-        """The read operations by the chosen schema; by None if requests choose none."""
-        first = {choice: choice.schemas[0] for choice in self._choices.values()}
-        choice = self._choices.get("read")
-        if choice is None:
-            return {None: self._reads(first)}
-        return {schema: self._reads({**first, choice: schema}) for schema in choice.schemas}
-
-    def _requested_reads(self, request: Request) -> ReadOperations:
-        """Return the read operations with the schema that was chosen for a request.
-
-        Raises:
-            ModelError: The route does not depend on the choice.
-        """
-        choice = self._choices.get("read")
-        return self._reads_by_schema[None if choice is None else choice.schema_of(request)]
-
     @property
     def scopes(self) -> list[params.Depends]:
         """The dependencies that an endpoint outside of the Resource needs for ``query``."""
-        choice = self._choices.get("read")
-        tables = [
-            table
-            for reads in self._reads_by_schema.values()
-            for table in reads.table_context.tables()
-        ]
+        tables = self._schemas.readable_tables()
         return [
-            *([] if choice is None else [Depends(choice.required)]),
+            *self._schemas.read_dependencies(),
             *_scoping.dependencies(self.db, tables, self._shape.table),
         ]
 
@@ -504,7 +441,7 @@ class Resource(APIRouter):
         Raises:
             RequestValidationError: 422, the query string is not valid.
         """
-        reads = self._requested_reads(request)
+        reads = self._schemas.requested_reads(request)
         try:
             page = requested_page(reads.reader, reads.table_context, request)
         except QueryError as error:
@@ -521,8 +458,7 @@ class Resource(APIRouter):
             The response, with the headers of the generated list.
         """
         context = page.context if isinstance(page.context, RequestContext) else NO_CONTEXT
-        schema = page.queryable.read if "read" in self._choices else None
-        return await self._reads_by_schema[schema].page(context, page)
+        return await self._schemas.reads_of(page).page(context, page)
 
     def before(self, operation: WriteKind) -> Callable[[HookT], HookT]:
         """Register a function to call before a write, in its transaction.
@@ -618,13 +554,13 @@ class Resource(APIRouter):
         """Document the query parameters of ``Depends(resource.query)``."""
         if route.openapi_extra:
             return
-        read = self._choices.get("read")
+        read = self._schemas.choices.get("read")
         readers = [
             (
                 reads.reader,
                 self._component({} if read is None or schema is None else {read: schema}),
             )
-            for schema, reads in self._reads_by_schema.items()
+            for schema, reads in self._schemas.reads_by_schema.items()
         ]
         route.openapi_extra = openapi.LazyParameters(
             lambda: openapi.merged_parameters([
@@ -643,7 +579,7 @@ class Resource(APIRouter):
 
         Only schemas that are not the first of their choice make a name longer.
         """
-        prefix, read = component_name(self._operation_prefix), self._choices.get("read")
+        prefix, read = component_name(self._operation_prefix), self._schemas.choices.get("read")
         name = (
             component_name(snake(self.model.__name__)) if read is None else selection[read].__name__
         )

@@ -54,6 +54,16 @@ def define_company() -> SimpleNamespace:
     class EmployeeHR(EmployeeFieldsHR):
         id: str
 
+    class EmployeeWithReports(EmployeeHR):
+        reports: list[EmployeePublic]
+
+    class EmployeeInItself(EmployeePublic):
+        manager: Employee | None
+
+    class TeamPublic(SQLModel):
+        id: int
+        employees: list[EmployeePublic]
+
     class EmployeeForm(EmployeeFields):
         id: str = Field(max_length=20)
 

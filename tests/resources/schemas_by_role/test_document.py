@@ -9,7 +9,7 @@ import pytest
 from fastapi import Depends, FastAPI, Response
 from fastapi.testclient import TestClient
 
-from colonnade import Database, Page, Resource, SQLModel
+from colonnade import Database, Page, Resource
 from tests.resources.schemas_by_role.company import (
     HR,
     ROLES,
@@ -248,12 +248,8 @@ class TestNestedWrites:
     def test_the_document_is_made_in_any_order(
         self, db: Database, company: SimpleNamespace
     ) -> None:
-        class TeamRead(SQLModel):
-            id: int
-            employees: list[company.EmployeePublic]
-
         employees = employees_of(company, db)
-        teams = Resource(company.Team, db, read=TeamRead)
+        teams = Resource(company.Team, db, read=company.TeamPublic)
         documents = []
         for resources in ((employees, teams), (teams, employees)):
             app = FastAPI()

@@ -61,12 +61,8 @@ class TestRelations:
     def test_a_relation_of_a_relation_is_refused(
         self, db: Database, company: SimpleNamespace
     ) -> None:
-        class TeamRead(SQLModel):
-            id: int
-            employees: list[company.EmployeePublic]
-
         employees_of(company, db)
-        teams = Resource(company.Team, db, read=TeamRead, include=["employees.manager"])
+        teams = Resource(company.Team, db, read=company.TeamPublic, include=["employees.manager"])
         with pytest.raises(
             ModelError,
             match=r"relation employees.manager .* in the read schema of Employee, such as manager: "
@@ -94,11 +90,7 @@ class TestRelations:
     def test_a_schema_that_the_program_names_is_served_to_every_role(
         self, db: Database, company: SimpleNamespace
     ) -> None:
-        class TeamRead(SQLModel):
-            id: int
-            employees: list[company.EmployeePublic]
-
-        teams = Resource(company.Team, db, read=TeamRead)
+        teams = Resource(company.Team, db, read=company.TeamPublic)
         with client_of(employees_of(company, db), teams) as client:
             client.post("/teams", json={"name": "Web"})
             body = {"id": "ana", "name": "Ana", "team_id": 1, "salary": 5}
