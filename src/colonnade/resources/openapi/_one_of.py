@@ -72,8 +72,25 @@ def one_of_annotations(annotations: Sequence[Any]) -> Any:
 
 
 def _documentation(annotation: Any) -> DocumentedAs:
-    (documentation,) = (part for part in get_args(annotation)[1:] if isinstance(part, DocumentedAs))
-    return documentation
+    parts = (part for part in get_args(annotation)[1:] if isinstance(part, DocumentedAs))
+    return next(parts, _Model(annotation))
+
+
+class _Model(DocumentedAs):
+    """A model that documents itself."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    @property
+    def identity(self) -> object:
+        return self._model
+
+    def types(self) -> list[Any]:
+        return [self._model]
+
+    def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return refs[self._model]
 
 
 def merged_parameters(by_schemas: Sequence[tuple[str, list[Parameter]]]) -> list[Parameter]:
