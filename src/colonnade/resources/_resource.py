@@ -564,7 +564,7 @@ class Resource(APIRouter):
         ]
         route.openapi_extra = openapi.LazyParameters(
             lambda: openapi.merged_parameters([
-                (reader.queryable.read.__name__, openapi.page_parameters(reader, component))
+                ((reader.queryable.read.__name__,), openapi.page_parameters(reader, component))
                 for reader, component in readers
             ])
         )  # fmt: skip

@@ -70,9 +70,9 @@ def parameter(name: str, schema: dict[str, Any], **more: str) -> dict[str, Any]:
 def test_parameters_are_the_union_in_their_order() -> None:
     number, text = {"type": "integer"}, {"type": "string"}
     merged = openapi.merged_parameters([
-        ("Brief", [parameter("limit", number), parameter("id", number, description="The key")]),
-        ("Full", [parameter("limit", text), parameter("size", number)]),
-        ("Huge", [parameter("limit", number), parameter("size", number)]),
+        (("Brief",), [parameter("limit", number), parameter("id", number, description="The key")]),
+        (("Full",), [parameter("limit", text), parameter("size", number)]),
+        (("Huge",), [parameter("limit", number), parameter("size", number)]),
     ])  # fmt: skip
     assert merged == [
         parameter("limit", {"anyOf": [number, text]}),
@@ -81,7 +81,22 @@ def test_parameters_are_the_union_in_their_order() -> None:
     ]
 
 
+def test_a_parameter_names_the_schemas_that_decide_whether_a_request_has_it() -> None:
+    by_form, by_row, by_both = (parameter(name, {}) for name in ("form", "row", "both"))
+    merged = openapi.merged_parameters([
+        (("Form", "Brief"), []),
+        (("Form", "Full"), [by_row]),
+        (("FormHR", "Brief"), [by_form]),
+        (("FormHR", "Full"), [by_row, by_form, by_both]),
+    ])  # fmt: skip
+    assert [each["description"] for each in merged] == [
+        "Only with Full",
+        "Only with FormHR",
+        "Only with FormHR and Full",
+    ]
+
+
 def test_a_header_and_a_query_parameter_of_the_same_name_stay_apart() -> None:
     query = parameter("id", {"type": "integer"})
-    path = {**query, "in": "path"}
-    assert openapi.merged_parameters([("A", [path, query]), ("B", [path, query])]) == [path, query]
+    both = [{**query, "in": "path"}, query]
+    assert openapi.merged_parameters([(("A",), both), (("B",), both)]) == both

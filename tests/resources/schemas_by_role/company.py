@@ -54,9 +54,6 @@ def define_company() -> SimpleNamespace:
     class EmployeeHR(EmployeeFieldsHR):
         id: str
 
-    class EmployeeWithReports(EmployeeHR):
-        reports: list[EmployeePublic]
-
     class EmployeeInItself(EmployeePublic):
         manager: Employee | None
 

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from colonnade import Database, Page, Resource, select
+from colonnade import Database, Page, Resource, SQLModel, select
 from colonnade.errors import ModelError
 from tests.resources.schemas_by_role.company import (
     HR,
@@ -199,17 +199,22 @@ class TestHiddenFields:
     def test_a_relation_that_only_another_schema_has_does_not_exist(
         self, db: Database, company: SimpleNamespace
     ) -> None:
-        def read(role: str) -> Any:
-            return company.EmployeeWithReports if role == "hr" else company.EmployeePublic
+        class TeamBrief(SQLModel):
+            id: int
 
-        schemas: Any = type[company.EmployeePublic] | type[company.EmployeeWithReports]
+        def read(role: str) -> Any:
+            return company.TeamPublic if role == "hr" else TeamBrief
+
+        schemas: Any = type[TeamBrief] | type[company.TeamPublic]
         read.__annotations__["return"] = schemas
-        with client_of(employees_of(company, db, read=read)) as client:
-            assert client.get("/employees/ana?role=hr").json()["reports"][0]["id"] == "ben"
-            assert "reports" not in client.get("/employees/ana?role=staff").json()
-            missing = client.get("/employees/ana/nothing?role=staff")
-            assert client.get("/employees?role=staff&reports__id=ben").status_code == 422
+        with client_of(Resource(company.Team, db, read=read)) as client:
+            assert len(client.get("/teams/1?role=hr").json()["employees"]) == 3
+            assert len(client.get("/teams/1/employees?role=hr").json()) == 3
+            assert client.get("/teams/1?role=staff").json() == {"id": 1}
+            assert client.get("/teams?role=staff&employees__id=ben").status_code == 422
+            missing = client.get("/teams/1/employees?role=staff")
             assert missing.status_code == 404
+            assert missing.text == client.get("/teams/1/nothing?role=staff").text
 
 
 class TestHandWrittenEndpoints:

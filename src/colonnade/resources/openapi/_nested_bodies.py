@@ -175,7 +175,7 @@ class _WrittenRows(DocumentedAs):
 
     @property
     def identity(self) -> object:
-        return _WrittenRows, *self._chosen
+        return _WrittenRows, self.many, *self._chosen
 
     def types(self) -> list[Any]:
         return [self.row]

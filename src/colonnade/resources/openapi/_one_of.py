@@ -1,6 +1,6 @@
 """Rows, bodies and parameters that depend on the chosen schemas, in the OpenAPI document."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_args
 
 from pydantic import GetJsonSchemaHandler
@@ -9,6 +9,7 @@ from pydantic.json_schema import JsonSchemaValue
 from colonnade.resources.openapi._documented_as import DocumentedAs, Refs
 
 Parameter = dict[str, Any]
+Names = tuple[str, ...]
 
 
 class OneOf(DocumentedAs):
@@ -93,30 +94,41 @@ class _Model(DocumentedAs):
         return refs[self._model]
 
 
-def merged_parameters(by_schemas: Sequence[tuple[str, list[Parameter]]]) -> list[Parameter]:
+def merged_parameters(by_schemas: Sequence[tuple[Names, list[Parameter]]]) -> list[Parameter]:
     """Merge the parameters of a route that has different ones for different schemas.
 
     Args:
-        by_schemas: The names of the schemas, and the parameters that requests with them have.
+        by_schemas: The names of the chosen schemas, in the same order each, and the parameters
+            that requests with them have.
     """
-    alternatives: dict[tuple[str, str], list[tuple[str, Parameter]]] = {}
+    alternatives: dict[tuple[str, str], dict[Names, Parameter]] = {}
     for names, parameters in by_schemas:
         for parameter in parameters:
             key = parameter["in"], parameter["name"]
-            alternatives.setdefault(key, []).append((names, parameter))
-    return [_merged(forms, len(by_schemas)) for forms in alternatives.values()]
+            alternatives.setdefault(key, {})[names] = parameter
+    return [_merged(forms, [names for names, _ in by_schemas]) for forms in alternatives.values()]
 
 
-def _merged(forms: list[tuple[str, Parameter]], count: int) -> Parameter:
-    merged = dict(forms[0][1])
+def _merged(forms: Mapping[Names, Parameter], all_names: Sequence[Names]) -> Parameter:
     distinct: list[JsonSchemaValue] = []
-    for _, form in forms:
+    for form in forms.values():
         if form["schema"] not in distinct:
             distinct.append(form["schema"])
+    merged = dict(next(iter(forms.values())))
     if len(distinct) > 1:
         merged["schema"] = {"anyOf": distinct}
-    if len(forms) < count:
-        only = f"Only with {' or '.join(names for names, _ in forms)}"
+    others = [names for names in all_names if names not in forms]
+    if others:
         described = merged.get("description")
+        only = f"Only with {_deciding(list(forms), others)}"
         merged["description"] = f"{described}. {only}" if described else only
     return merged
+
+
+def _deciding(having: Sequence[Names], others: Sequence[Names]) -> str:
+    """The names of the schemas that decide whether a request has a parameter."""
+    for position in range(len(having[0])):
+        names = dict.fromkeys(combination[position] for combination in having)
+        if names.keys().isdisjoint(combination[position] for combination in others):
+            return " or ".join(names)
+    return " or ".join(" and ".join(combination) for combination in having)

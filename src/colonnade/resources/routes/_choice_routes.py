@@ -199,7 +199,7 @@ def _merged_responses(documented: Sequence[Responses]) -> Responses:
 def _merged_parameters(by_schemas: Mapping[Combination, _Recorded]) -> Parameters:
     def parameters() -> list[dict[str, Any]]:
         return merged_parameters([
-            (", ".join(schema.__name__ for schema in chosen), form.options["parameters"]())
+            (tuple(schema.__name__ for schema in chosen), form.options["parameters"]())
             for chosen, form in by_schemas.items()
             if "parameters" in form.options
         ])  # fmt: skip
