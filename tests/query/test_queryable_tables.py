@@ -4,8 +4,9 @@ import pytest
 import sqlmodel
 from fastapi.testclient import TestClient
 
-from colonnade import Database, Field, Resource, SQLModel
+from colonnade import Database, Field, Relationship, Resource, SQLModel, schemas
 from colonnade.errors import ModelError
+from colonnade.query import QueryableTable
 from tests.resources.sample_app import serving
 
 
@@ -35,3 +36,26 @@ def test_a_column_and_a_relation_of_one_name_are_refused(db: Database) -> None:
         serving(Resource(Pet, db, include=["owner"])),
     ):
         pass
+
+
+def test_a_chosen_schema_describes_the_rows_of_its_table_in_relations_too() -> None:
+    class Group(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        people: list["Person"] = Relationship(back_populates="group")
+
+    class Person(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        salary: int
+        group_id: int | None = Field(default=None, foreign_key="group.id")
+        group: Group | None = Relationship(back_populates="people")
+
+    class PersonPublic(SQLModel):
+        id: int
+
+    chosen = QueryableTable.of(Person, PersonPublic, ["group.people"], is_chosen=True)
+    group = chosen.relations["group"].queryable
+    assert group.read is schemas(Group).read
+    assert group.relations["people"].queryable.read is PersonPublic
+    plain = QueryableTable.of(Person, PersonPublic, ["group.people"])
+    people = plain.relations["group"].queryable.relations["people"].queryable
+    assert people.read is schemas(Person).read

@@ -12,6 +12,13 @@ from sqlalchemy import event
 from colonnade import Database, Field, Resource, Timestamps, Versioned
 from colonnade.resources import OPERATIONS
 from tests.resources.sample_app import all_resources, define_models, serving, statements
+from tests.resources.schemas_by_role.company import (
+    HR,
+    ROLES,
+    client_of,
+    define_company,
+    employees_of,
+)
 from tests.wire import wire
 
 REQUESTS: tuple[tuple[str, str, Any], ...] = (
@@ -305,3 +312,26 @@ def test_the_counter_counts_every_round_trip(counted: CountedDatabase, db: Datab
         session.rollback()
         # SQLite begins a transaction before the write; on PostgreSQL it has begun already.
         assert counted.trips() - before == (5 if db.url.backend == "postgresql" else 6)
+
+
+def test_a_request_with_schemas_by_role_is_one_round_trip(
+    counted: CountedDatabase, db: Database
+) -> None:
+    company = define_company()
+    db.create_all()
+    with client_of(employees_of(company, db, include=["manager"])) as client:
+        client.post("/employees", json={"id": "ana", "name": "Ana"}, headers=HR)
+        for role in ROLES:
+            for method, url, body in (
+                ("GET", "/employees?include=manager", None),
+                ("GET", "/employees/ana", None),
+                ("PATCH", "/employees/ana", {"name": "Ana"}),
+            ):
+                trips = []
+                for _ in range(3):
+                    client.get("/employees?limit=1", headers=role)
+                    before = counted.trips()
+                    response = client.request(method, url, json=body, headers=role)
+                    assert response.status_code == 200
+                    trips.append(counted.trips() - before)
+                assert min(trips) == 1, (role, method, trips)

@@ -216,7 +216,8 @@ class _Fields:
     def __init__(self, queryable: QueryableTable, exclude: frozenset[str]) -> None:
         self.queryable = queryable
         self.exclude = exclude
-        unknown = sorted(exclude - queryable.columns.keys())
+        # Another schema of the Resource may have a column that this one lacks.
+        unknown = sorted(exclude - queryable.columns.keys() - queryable.shape.columns.keys())
         if unknown:
             raise ModelError(
                 f"aggregate_exclude names {unknown[0]!r}, which is not a column of "

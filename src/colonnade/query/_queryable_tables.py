@@ -25,6 +25,9 @@ MAX_DEPTH = 8
 MAX_NAME_LENGTH = 60
 """Suggestions are searched for names up to this length, since clients choose the names."""
 
+Default = tuple[type[Any], type[BaseModel]] | None
+"""The table whose rows in relations have another schema than the derived one, and that schema."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryableTable:
@@ -54,7 +57,12 @@ class QueryableTable:
 
     @classmethod
     def of(
-        cls, model: type[Any], read: type[BaseModel] | None = None, include: Iterable[str] = ()
+        cls,
+        model: type[Any],
+        read: type[BaseModel] | None = None,
+        include: Iterable[str] = (),
+        *,
+        is_chosen: bool = False,
     ) -> "QueryableTable":
         """Describe a table.
 
@@ -64,12 +72,15 @@ class QueryableTable:
             include: The paths of relations that can be included, such as ``project`` or
                 ``assignments.worker``, and of aggregates of their rows, such as
                 ``subtasks.count`` or ``assignments.hours.sum``.
+            is_chosen: Whether ``read`` also describes the rows of the table in relations that name
+                no schema.
 
         Raises:
             ModelError: ``include`` has a path that is not a relation, or ``read`` a field that is
                 neither a column nor a relation.
         """
-        return _build(Shape.of(model), read, [path.split(".") for path in include])
+        default = (model, read) if is_chosen and read is not None else None
+        return _build(Shape.of(model), read, [path.split(".") for path in include], default)
 
     @property
     def key(self) -> tuple[ColumnShape, ...]:
@@ -109,15 +120,21 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _build(
-    shape: Shape, read: type[BaseModel] | None, include_paths: list[list[str]], depth: int = 0
+    shape: Shape,
+    read: type[BaseModel] | None,
+    include_paths: list[list[str]],
+    default: Default,
+    depth: int = 0,
 ) -> QueryableTable:
     schema = read or schemas(shape.model).read
+    if read is None and default is not None and default[0] is shape.model:
+        schema = default[1]
     if depth > MAX_DEPTH:
         raise ModelError(
             f"{schema.__name__} contains itself through its relations. Give the inner relation a "
             "schema without them."
         )
-    columns, always_included, aggregate_fields = _exposed_fields(schema, shape)
+    columns, always_included, aggregate_fields = _exposed_fields(schema, shape, default)
     relations: dict[str, RelationTarget] = {}
     for public, (name, field) in always_included.items():
         nested_paths = [
@@ -126,9 +143,13 @@ def _build(
             if path[0] == name and len(path) > 1 and not _is_aggregate(path, shape)
         ]
         nested_schema = _nested_schema(field.annotation)
-        relations[public] = _relation_target(shape, name, nested_paths, nested_schema, depth + 1)
+        relations[public] = _relation_target(
+            shape, name, nested_paths, nested_schema, default, depth + 1
+        )
     aggregates = [
-        _read_aggregate(shape, path) for path in include_paths if _is_aggregate(path, shape)
+        _read_aggregate(shape, path, default)
+        for path in include_paths
+        if _is_aggregate(path, shape)
     ]
     paths_of_relations = [path for path in include_paths if not _is_aggregate(path, shape)]
     for path in paths_of_relations:
@@ -149,7 +170,7 @@ def _build(
                 f"include can follow at most {MAX_DEPTH} relations, not {'.'.join(path)}. Include "
                 "fewer levels."
             )
-        relations[name] = _relation_target(shape, name, nested_paths, None, depth + 1)
+        relations[name] = _relation_target(shape, name, nested_paths, None, default, depth + 1)
     by_path = {aggregate.text: aggregate for aggregate in (*aggregates, *aggregate_fields.values())}
     _refuse_shared_names(
         schema.__name__, columns, relations, [path.public_name for path in by_path.values()]
@@ -204,7 +225,7 @@ def _is_aggregate(path: list[str], shape: Shape) -> bool:
 
 
 def _read_aggregate(
-    shape: Shape, path: list[str], public_name: str | None = None
+    shape: Shape, path: list[str], default: Default, public_name: str | None = None
 ) -> RelatedAggregate:
     """The aggregate of a path.
 
@@ -218,7 +239,7 @@ def _read_aggregate(
             f"{text} is an aggregate of {shape.model.__name__}.{name}, which is not a list. "
             f"Aggregate the rows of a list."
         )
-    target = _build(Shape.of(relation.target), None, [])
+    target = _build(Shape.of(relation.target), None, [], default)
     field = None
     if fields:
         field = target.paths.get(".".join(fields))
@@ -255,7 +276,7 @@ def _aggregate_of_field(name: str, shape: Shape) -> list[str] | None:
 
 
 def _exposed_fields(
-    schema: type[BaseModel], shape: Shape
+    schema: type[BaseModel], shape: Shape, default: Default
 ) -> tuple[dict[str, ColumnShape], dict[str, tuple[str, FieldInfo]], dict[str, RelatedAggregate]]:
     """The columns, relations and aggregates among the fields of a schema.
 
@@ -273,7 +294,7 @@ def _exposed_fields(
         elif column is None and name in shape.relations:
             always_included[public_name(name, field)] = (name, field)
         elif column is None and (path := _aggregate_of_field(name, shape)) is not None:
-            aggregates[name] = _read_aggregate(shape, path, public_name(name, field))
+            aggregates[name] = _read_aggregate(shape, path, default, public_name(name, field))
             _require_type(schema, name, field, aggregates[name])
         elif name in inspect(shape.model).column_attrs and column is None:
             raise ModelError(
@@ -309,10 +330,16 @@ def _require_type(
 
 
 def _relation_target(
-    shape: Shape, name: str, nested_paths: list[list[str]], read: type[BaseModel] | None, depth: int
+    shape: Shape,
+    name: str,
+    nested_paths: list[list[str]],
+    read: type[BaseModel] | None,
+    default: Default,
+    depth: int,
 ) -> RelationTarget:
     relation = shape.relations[name]
-    return RelationTarget(relation, _build(Shape.of(relation.target), read, nested_paths, depth))
+    target = Shape.of(relation.target)
+    return RelationTarget(relation, _build(target, read, nested_paths, default, depth))
 
 
 def _nested_schema(annotation: Any) -> type[BaseModel] | None:

@@ -1,23 +1,23 @@
 """``Resource``: the HTTP API of a table, as an APIRouter."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, TypeVar, get_args
 from weakref import WeakValueDictionary
 
-from fastapi import APIRouter, Request, Response, params
+from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, inspect
+from sqlalchemy import ColumnElement, Table, inspect
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
-from colonnade.models import Idempotency, Shape, schemas, snake
+from colonnade.models import Idempotency, Shape, snake
 from colonnade.query import MAX_GROUPS, Page, QueryableTable, did_you_mean
 from colonnade.resources import _scoping, openapi
 from colonnade.resources._aggregates import AggregateOperations
@@ -25,16 +25,25 @@ from colonnade.resources._reads import ReadOperations, requested_page
 from colonnade.resources._resource_checks import (
     OPERATIONS,
     refuse_orm_cascades,
-    refuse_protected_fields,
     refuse_unknown_operations,
-    refuse_unset_columns,
 )
+from colonnade.resources._resource_schemas import ResourceSchemas
+from colonnade.resources._schema_choices import (
+    NO_CHOICES,
+    SchemaChoice,
+    SchemaKind,
+    SchemaOption,
+    Selection,
+    refuse_many_combinations,
+    selections,
+)
+from colonnade.resources._schema_registry import declare_choice, mark_links, mark_schemas
 from colonnade.resources._scope_conditions import ScopeCondition
 from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.openapi._named_values import component_name
+from colonnade.resources.routes._choice_routes import ResourceVariant, generated_routes
 from colonnade.resources.routes._disconnect import DEADLINE
 from colonnade.resources.routes._names import path_of
-from colonnade.resources.routes._operations import GeneratedRoutes
 from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
 from colonnade.resources.routes._route import (
     GeneratedRoute,
@@ -43,7 +52,13 @@ from colonnade.resources.routes._route import (
     replaced_keys,
     route_keys,
 )
-from colonnade.resources.routes._route_builder import WRITES, Guards, Operation, ResourceOptions
+from colonnade.resources.routes._route_builder import (
+    WRITES,
+    Guards,
+    Operation,
+    ResourceOptions,
+    RouteBuilder,
+)
 from colonnade.resources.routes._upsert_routes import bypassing_operations
 from colonnade.resources.writes._resource_tables import ResourceTable
 from colonnade.writes import Hooks, Moment, WriteKind
@@ -74,10 +89,12 @@ class Resource(APIRouter):
     Args:
         model: The table.
         db: The database of the table.
-        create: The schema of a POST; ``schemas(model).create`` by default.
+        create: The schema of a POST; ``schemas(model).create`` by default. A dependency with the
+            return annotation ``type[A] | type[B]`` chooses one of these for each request, for
+            fields by role; the same for ``update`` and ``read``.
         update: The schema of a PATCH; ``schemas(model).update`` by default.
         read: The schema of a row in responses; ``schemas(model).read`` by default. Its relations
-            are part of every response.
+            are part of every response. Requests can filter and sort by its fields alone.
         include: The relations that requests may include, filter across, and list, such as
             ``["project", "assignments.worker"]``.
         nested: The relations that a body may write with its row, each with the Resource of the
@@ -152,9 +169,9 @@ class Resource(APIRouter):
         model: type[Any],
         db: Database,
         *,
-        create: type[BaseModel] | None = None,
-        update: type[BaseModel] | None = None,
-        read: type[BaseModel] | None = None,
+        create: SchemaOption = None,
+        update: SchemaOption = None,
+        read: SchemaOption = None,
         include: Sequence[str] = (),
         nested: Nested | None = None,
         scope: Any = None,
@@ -195,16 +212,21 @@ class Resource(APIRouter):
         # Every path of this router contains it, wherever the router is included.
         self._path_prefix = path.partition("{")[0]
         self.db = db
-        self._schemas = (create, update, read)
+        options: dict[SchemaKind, SchemaOption] = {"create": create, "update": update, "read": read}
+        self._schemas = ResourceSchemas(self.model, options, self._make_reads)
+        for choice in self._schemas.choices.values():
+            declare_choice(db, self._shape, choice)
         self._include = tuple(include)
         self._scoped = scope is not _scoping.Unscoped
         self._write_scoped = self._scoped and write_scope is not _scoping.Unscoped
         self._declare_scopes(scope, write_scope)
         self._max_limit = max_limit
         self._aggregate_exclude = tuple(aggregate_exclude)
+        self._all_aggregates: dict[ResourceContext, AggregateOperations] = {}
         self._idempotency = idempotency
         self._hooks = Hooks()
         self._nested = dict(nested or {})
+        self._tables: dict[tuple[type[BaseModel], ...], ResourceTable] = {}
 
     def _declare_scopes(self, scope: Any, write_scope: Any) -> None:
         if scope is not None and self._scoped:
@@ -241,60 +263,112 @@ class Resource(APIRouter):
 
     @property
     def create(self) -> type[BaseModel]:
-        """The schema of a POST."""
-        return self._schemas[0] or schemas(self.model).create
+        """The schema of a POST, if it is the same for all requests."""
+        return self._schemas.schema("create", NO_CHOICES)
 
     @property
     def update(self) -> type[BaseModel]:
-        """The schema of a PATCH."""
-        return self._schemas[1] or schemas(self.model).update
+        """The schema of a PATCH, if it is the same for all requests."""
+        return self._schemas.schema("update", NO_CHOICES)
 
     @property
     def read(self) -> type[BaseModel]:
-        """The schema of a row in a response."""
-        return self._schemas[2] or schemas(self.model).read
+        """The schema of a row in a response, if it is the same for all requests."""
+        return self._schemas.schema("read", NO_CHOICES)
 
     @property
     def why_not_exact(self) -> tuple[str, ...]:
         """The reasons why Pydantic renders the responses; empty if the database does."""
-        return self.table_context.view.fallback_reasons
+        views = [context.view for context in self._schemas.contexts()]
+        return tuple(dict.fromkeys(reason for view in views for reason in view.fallback_reasons))
 
     @cached_property
     def table_context(self) -> ResourceContext:
-        """The table with what its operations share.
+        """The table with what its operations share, if all requests have the same schemas.
 
         Raises:
             ModelError: ``include`` or a schema names a field that the model does not have.
         """
-        queryable = QueryableTable.of(self.model, self._schemas[2], self._include)
-        return ResourceContext(
+        return self._schemas.reads(NO_CHOICES).table_context
+
+    def _make_reads(
+        self, create: type[BaseModel], update: type[BaseModel], read: type[BaseModel]
+    ) -> ReadOperations:
+        """Make the table with three schemas, and its read operations."""
+        is_chosen, options = "read" in self._schemas.choices, self._schemas.options
+        queryable = QueryableTable.of(self.model, read, self._include, is_chosen=is_chosen)
+        mark_schemas(self.db, queryable, options, self._operations, is_chosen=is_chosen)
+        table_context = ResourceContext(
             self.db,
             queryable,
-            self.create,
-            self.update,
+            create,
+            update,
             scoped=self._scoped,
             write_scoped=self._write_scoped,
             deadline=self._deadline,
         )
+        return ReadOperations(table_context, self._max_limit)
 
-    @cached_property
-    def _writable_table(self) -> ResourceTable:
+    def _writable_table(self, selection: Selection) -> ResourceTable:
         """The table as writes reach it, also those of Resources that nest this one."""
+        selection = {choice: selection[choice] for choice in self._all_choices}
+        key = tuple(selection.values())
+        table = self._tables.get(key)
+        if table is None:
+            table = self._tables[key] = self._make_table(selection)
+        return table
+
+    def _make_table(self, selection: Selection) -> ResourceTable:
         guards: dict[str, list[params.Depends]] = {
             operation: [*self.dependencies, *self._guards.get(operation, ())]
             for operation in OPERATIONS
         }
         return ResourceTable(
-            self.table_context,
+            self._schemas.reads(selection).table_context,
             self._hooks,
             self._nestable_operations,
-            self._nested_tables,
+            partial(self._nested_tables, selection),
             self._replaced_links,
             guards=guards,
             router=self,
             enabled=self._operations,
-            component=component_name(self._operation_prefix, snake(self.table_context.name)),
+            component=self._component(selection),
+            choices=self._schemas.choices,
+            selection=selection,
         )
+
+    def _nested_resources(self) -> dict[str, "Resource"]:
+        return {
+            name: resource if isinstance(resource, Resource) else resource()
+            for name, resource in self._nested.items()
+        }
+
+    @cached_property
+    def _nested_choices(self) -> tuple[SchemaChoice, ...]:
+        """The choices of all Resources that nested writes reach."""
+        reached: dict[int, Resource] = {}  # by identity: a router cannot be hashed
+        level = list(self._nested_resources().values())
+        while level:
+            reached.update((id(resource), resource) for resource in level)
+            below = [each for resource in level for each in resource._nested_resources().values()]
+            level = [resource for resource in below if id(resource) not in reached]
+        return tuple(
+            choice for resource in reached.values() for choice in resource._schemas.choices.values()
+        )
+
+    @cached_property
+    def _all_choices(self) -> tuple[SchemaChoice, ...]:
+        choices = tuple(dict.fromkeys((*self._schemas.choices.values(), *self._nested_choices)))
+        refuse_many_combinations(choices)
+        return choices
+
+    @cached_property
+    def _variants(self) -> list[ResourceVariant]:
+        """The Resource with each combination of schemas; a single one if requests choose none."""
+        return [
+            ResourceVariant(self._writable_table(selection), self._schemas.reads(selection))
+            for selection in selections(self._all_choices)
+        ]
 
     def _user_keys(self) -> set[tuple[str, str]]:
         """The keys of the generated routes that user endpoints replace."""
@@ -328,16 +402,15 @@ class Resource(APIRouter):
             operation for operation in self._operations if paths.get(operation) not in taken
         )
 
-    def _nested_tables(self) -> dict[str, ResourceTable]:
-        """The tables that relations nest.
+    def _nested_tables(self, selection: Selection) -> dict[str, ResourceTable]:
+        """The tables that relations nest, with the schemas of a selection.
 
         Raises:
             ModelError: ``nested`` names something that is not a relation, or a Resource of another
                 table.
         """
         tables = {}
-        for name, resource in self._nested.items():
-            nested = resource if isinstance(resource, Resource) else resource()
+        for name, nested in self._nested_resources().items():
             relation = self._shape.relations.get(name)
             if relation is None:
                 raise ModelError(
@@ -350,25 +423,26 @@ class Resource(APIRouter):
                     f"nested gives {name} the Resource of {nested.model.__name__}. It needs a "
                     f"Resource of {relation.target.__name__} with the same Database."
                 )
-            tables[name] = nested._writable_table
+            tables[name] = nested._writable_table(selection)
         return tables
 
-    @cached_property
-    def _reads(self) -> ReadOperations:
-        return ReadOperations(self.table_context, self._max_limit)
-
-    def _aggregates(self) -> AggregateOperations:
-        return AggregateOperations(self.table_context, self._max_limit, self._aggregate_exclude)
-
-    @cached_property
-    def _all_aggregates(self) -> AggregateOperations:
-        """The aggregates of the program, which may use every field."""
-        return AggregateOperations(self.table_context, MAX_GROUPS)
+    def _aggregates_of(self, page: Page) -> AggregateOperations:
+        """The aggregates of the program, which may use every field of the page's schema."""
+        context = self._schemas.reads_of(page).table_context
+        aggregates = self._all_aggregates.get(context)
+        if aggregates is None:
+            aggregates = AggregateOperations(context, MAX_GROUPS)
+            self._all_aggregates[context] = aggregates
+        return aggregates
 
     @property
     def scopes(self) -> list[params.Depends]:
         """The dependencies that an endpoint outside of the Resource needs for ``query``."""
-        return _scoping.dependencies(self.db, self.table_context.tables(), self._shape.table)
+        tables = self._schemas.readable_tables()
+        return [
+            *self._schemas.read_dependencies(),
+            *_scoping.dependencies(self.db, tables, self._shape.table),
+        ]
 
     def query(self, request: Request) -> Page:
         """Return the page that a request asks for: a dependency with filters, order and limits.
@@ -385,8 +459,9 @@ class Resource(APIRouter):
         Raises:
             RequestValidationError: 422, the query string is not valid.
         """
+        reads = self._schemas.requested_reads(request)
         try:
-            page = requested_page(self._reads.reader, self.table_context, request)
+            page = requested_page(reads.reader, reads.table_context, request)
         except QueryError as error:
             raise RequestValidationError(error.errors) from None
         return replace(page, context=context_of(request))
@@ -430,7 +505,7 @@ class Resource(APIRouter):
             The response, with the headers of the generated list.
         """
         context = page.context if isinstance(page.context, RequestContext) else NO_CONTEXT
-        return await self._reads.page(context, page)
+        return await self._schemas.reads_of(page).page(context, page)
 
     async def aggregate(
         self, page: Page, *, group_by: Sequence[str] = (), aggregate: Sequence[str] = ("count",)
@@ -456,7 +531,7 @@ class Resource(APIRouter):
         """
         context = page.context if isinstance(page.context, RequestContext) else NO_CONTEXT
         try:
-            return await self._all_aggregates.values(context, page, group_by, aggregate)
+            return await self._aggregates_of(page).values(context, page, group_by, aggregate)
         except QueryError as error:
             raise RequestValidationError(error.errors) from None
 
@@ -554,59 +629,90 @@ class Resource(APIRouter):
         """Document the query parameters of ``Depends(resource.query)``."""
         if route.openapi_extra:
             return
-        reader = self._reads.reader
-        component = component_name(self._operation_prefix, snake(self.table_context.name))
+        read = self._schemas.choices.get("read")
+        readers = [
+            (
+                reads.reader,
+                self._component({} if read is None or schema is None else {read: schema}),
+            )
+            for schema, reads in self._schemas.reads_by_schema.items()
+        ]
         route.openapi_extra = openapi.LazyParameters(
-            lambda: openapi.page_parameters(reader, component)
+            lambda: openapi.merged_parameters([
+                ((reader.queryable.read.__name__,), openapi.page_parameters(reader, component))
+                for reader, component in readers
+            ])
+        )  # fmt: skip
+        problem = openapi.one_of_annotations([
+            Annotated[Any, openapi.ParameterProblem(openapi.Rows(reader.queryable, name=component))]
+            for reader, component in readers
+        ])  # fmt: skip
+        route.responses = {**route.responses, 422: {**route.responses[422], "model": problem}}
+
+    def _component(self, selection: Selection) -> str:
+        """What the names of components in the OpenAPI document begin with.
+
+        Only schemas that are not the first of their choice make a name longer.
+        """
+        prefix, read = component_name(self._operation_prefix), self._schemas.choices.get("read")
+        name = (
+            component_name(snake(self.model.__name__)) if read is None else selection[read].__name__
         )
-        problem = openapi.ParameterProblem(openapi.Rows(reader.queryable, name=component))
-        route.responses = {
-            **route.responses,
-            422: {**route.responses[422], "model": Annotated[Any, problem]},
-        }
+        others = [
+            schema.__name__
+            for choice, schema in selection.items()
+            if choice is not read and schema is not choice.schemas[0]
+        ]
+        return f"{prefix}{name}{'For' if others else ''}{''.join(others)}"
 
     def _replaced_keys(self, route: BaseRoute) -> set[tuple[str, str]]:
         return replaced_keys(route, self.prefix)
 
     def _generate_routes(self, user_routes: list[BaseRoute]) -> list[BaseRoute]:
         """Build the generated routes, except those that a user endpoint replaces."""
-        table_context = self.table_context
+        variants = self._variants
         refuse_orm_cascades(self._shape, self._operations)
-        refuse_protected_fields(self._shape, self.create, self.update)
-        if self._operations & {"create", "batch", "upsert", "replace"}:
-            refuse_unset_columns(table_context, self._hooks)
-        tables = table_context.tables()
-        _scoping.mark_used(self.db, tables, by=f"the Resource of {self.model.__name__}")
-        scopes = _scoping.dependencies(self.db, tables, self._shape.table)
+        for variant in variants:
+            variant.refuse_bad_schemas(self._operations)
         by = f"the Resource of {self.model.__name__}"
-        nested = self._writable_table
-        nested_tables = [table for table in nested.all_reached() if table not in tables]
+        tables = _unique(each.table.table_context.tables() for each in variants)
+        _scoping.mark_used(self.db, tables, by)
+        nested_tables = _unique(each.table.all_reached() for each in variants)
+        nested_tables = [table for table in nested_tables if table not in tables]
         _scoping.mark_used(self.db, nested_tables, by)
-        written = table_context.written_tables if self._operations & WRITES else ()
-        nested_written = [table for table in nested.all_written() if table not in written]
+        first = variants[0].table
+        written = first.table_context.written_tables if self._operations & WRITES else ()
+        nested_written = [table for table in first.all_written() if table not in written]
         _scoping.mark_used(self.db, (*written, *nested_written), by, "write")
         taken = {key for route in user_routes for key in self._replaced_keys(route)}
         options = ResourceOptions(
             self._operations - bypassing_operations(taken, self.prefix),
             self._guards,
-            self._writable_table,
+            first,
             self._max_limit,
-            scopes,
+            _scoping.dependencies(self.db, tables, self._shape.table),
             [
+                *(Depends(choice.optional) for choice in self._nested_choices),
                 *_scoping.dependencies(self.db, nested_tables, self._shape.table),
                 *_scoping.write_dependencies(self.db, nested_written, optional=True),
             ],
             _scoping.write_dependencies(self.db, written),
             self._idempotency,
             self._operation_prefix,
+            self._aggregate_exclude,
         )
-        generated = GeneratedRoutes(self, table_context, self._reads, options, self._aggregates)
-        routes = generated.routes()
-        linked = [table for link in generated.links for table in link.tables()]
-        _scoping.mark_used(self.db, linked, by=f"the Resource of {self.model.__name__}")
-        links = [link.table for link in generated.links]
-        _scoping.mark_used(self.db, links, f"the Resource of {self.model.__name__}", "write")
+        builder = RouteBuilder(self, first.table_context, options)
+        routes, links = generated_routes(builder, variants)
+        linked = [table for link in links for table in link.tables()]
+        _scoping.mark_used(self.db, linked, by)
+        _scoping.mark_used(self.db, [link.table for link in links], by, "write")
+        for link in (*links, *(link for each in variants for link in each.table.nested_links())):
+            mark_links(self.db, link)
         return [route for route in routes if not route_keys(route) & taken]
+
+
+def _unique(groups: Iterable[Iterable[Table]]) -> list[Table]:
+    return list(dict.fromkeys(table for group in groups for table in group))
 
 
 def _guards(dependencies: Sequence[params.Depends] | Guards) -> Guards:

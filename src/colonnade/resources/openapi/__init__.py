@@ -2,6 +2,7 @@
 
 from colonnade.resources.openapi._bodies import Body
 from colonnade.resources.openapi._groups import Groups, group_parameters
+from colonnade.resources.openapi._one_of import merged_parameters, one_of_annotations
 from colonnade.resources.openapi._parameters import (
     LazyParameters,
     create_only_parameter,
@@ -38,6 +39,8 @@ __all__ = [
     "group_parameters",
     "header_parameter",
     "keys_parameter",
+    "merged_parameters",
+    "one_of_annotations",
     "page_parameters",
     "path_parameter",
     "responses",

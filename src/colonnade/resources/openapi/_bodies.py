@@ -55,6 +55,10 @@ class Body(DocumentedAs):
         self.extra_columns = extra_columns or {}
         self.max_items = max_items
 
+    @property
+    def identity(self) -> object:
+        return Body, self.schema, self.exclude, self.changed_name, len(self._mentioned)
+
     @cached_property
     def model(self) -> type[BaseModel]:
         """The model of the body or of an item; it is made with the document."""

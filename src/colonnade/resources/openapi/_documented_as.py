@@ -35,6 +35,11 @@ class DocumentedAs(ABC):
         # FastAPI copies the responses of a route, and a table cannot be copied.
         return self
 
+    @property
+    def identity(self) -> object:
+        """What the schema depends on: two with the same identity have the same schema."""
+        return self
+
     def as_type(self, name: str) -> Any:
         """Return it as a type: Pydantic gives a definition the JSON schema of a class alone."""
         methods = ("__get_pydantic_core_schema__", "__get_pydantic_json_schema__")
@@ -65,11 +70,11 @@ class DocumentedAs(ABC):
             return {}
         token = _documenting.set(_documenting.get() | {self})
         try:
-            return self.document(self._references(handler), handler)
+            return self.document(self.references(handler), handler)
         finally:
             _documenting.reset(token)
 
-    def _references(self, handler: GetJsonSchemaHandler) -> Refs:
+    def references(self, handler: GetJsonSchemaHandler) -> Refs:
         """Define the types as components, and return the references to them."""
         types = self.types()
         # Each twice: Pydantic creates a definition for a type that is used more than once.

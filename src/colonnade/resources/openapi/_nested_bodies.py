@@ -1,6 +1,6 @@
 """The OpenAPI documentation of nested writes: bodies with relations, and what they return."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
@@ -76,6 +76,11 @@ class _NestedBody(Body):
         self.table = table
         self.kind = kind
 
+    @property
+    def identity(self) -> object:
+        kinds = {"create"} if self.kind == "create" else {"create", "update"}
+        return _NestedBody, *_chosen(self.table, kinds), len(self.parameter_types())
+
     @cached_property
     def model(self) -> type[BaseModel]:
         return body_model(self.table, self.kind)
@@ -95,12 +100,23 @@ class _RelatedBody(Body):
         super().__init__(relation.target.table_context.create.schema)
         self.relation = relation
 
+    @property
+    def identity(self) -> object:
+        return _RelatedBody, *_chosen(self.relation.target, {"create"})
+
     @cached_property
     def model(self) -> type[BaseModel]:
         return related_model(self.relation)
 
     def example(self) -> dict[str, Any]:
         return super().example() | _required_relations(self.relation.target, self.relation.omitted)
+
+
+def _chosen(table: WritableTable, kinds: Collection[str]) -> Iterator[type[BaseModel]]:
+    """The chosen schemas of some kinds, of a table and of those that it nests."""
+    for choice, schema in resource_table(table).selection.items():
+        if choice.kind in kinds:
+            yield schema
 
 
 def _children(table: WritableTable, kind: Kind = "create") -> dict[str, list[dict[str, Any]]]:
@@ -155,6 +171,11 @@ class _WrittenRows(DocumentedAs):
     def __init__(self, table: WritableTable, *, many: bool) -> None:
         self.many = many
         self.row = _written_type(table)
+        self._chosen = tuple(_chosen(table, {"read"}))
+
+    @property
+    def identity(self) -> object:
+        return _WrittenRows, self.many, *self._chosen
 
     def types(self) -> list[Any]:
         return [self.row]

@@ -37,6 +37,10 @@ class Rows(DocumentedAs):
         self.many = many
         self.name = name
 
+    @property
+    def identity(self) -> object:
+        return Rows, self.queryable.read, self.many, self.name
+
     def types(self) -> list[Any]:
         if self.name is None:
             return [self.queryable.read]

@@ -4,7 +4,7 @@ The response is stored in the transaction of the write, so that either both exis
 https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -44,8 +44,8 @@ class RequestFingerprint:
     """The identity of a request.
 
     Attributes:
-        key: A digest of the client's key, the path, and the scope, so that no user gets the
-            response of another.
+        key: A digest of the client's key, the path, the scope, and the chosen schemas, so that no
+            user gets the response of another.
         request: A digest of the body.
     """
 
@@ -53,8 +53,16 @@ class RequestFingerprint:
     request: str
 
     @classmethod
-    def of(cls, request: Request, body: bytes, scopes: Scopes) -> "RequestFingerprint | None":
+    def of(
+        cls, request: Request, body: bytes, scopes: Scopes, chosen: Iterable[str] = ()
+    ) -> "RequestFingerprint | None":
         """Return the fingerprint of a request; None if it has no key.
+
+        Args:
+            request: The request.
+            body: Its body.
+            scopes: Its scopes.
+            chosen: The schemas that were chosen for it.
 
         Raises:
             QueryError: The key is not valid.
@@ -66,7 +74,7 @@ class RequestFingerprint:
             message = f"Send one key of 1 to {MAX_KEY_LENGTH} characters, such as a UUID"
             loc = ("header", HEADER)
             raise QueryError([error_entry("key", loc, message)])
-        parts = (request.method, path_of(request), keys[0], *scopes.fingerprints())
+        parts = (request.method, path_of(request), keys[0], *scopes.fingerprints(), *chosen)
         identity = "\0".join(f"{len(part)}:{part}" for part in parts)
         return cls(sha256(identity.encode()).hexdigest(), sha256(body).hexdigest())
 

@@ -4,21 +4,18 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Request, Response
-from fastapi.routing import APIRouter
 from starlette.routing import BaseRoute
 
 from colonnade.models import plural, with_article
 from colonnade.resources import openapi
 from colonnade.resources._aggregates import AggregateOperations
 from colonnade.resources._reads import ReadOperations, requested_page
-from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.openapi._nested_bodies import row_body, statuses_of, written_rows
 from colonnade.resources.routes._idempotency import HEADER
 from colonnade.resources.routes._relation_routes import RelationRoutes
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.routes._route_builder import (
     Operation,
-    ResourceOptions,
     RouteBuilder,
     with_body,
     words_of,
@@ -32,25 +29,15 @@ class GeneratedRoutes:
     """The generated routes of one Resource.
 
     Args:
-        router: The Resource, for the settings of all its routes.
-        table_context: The table of the Resource.
+        builder: The builder of the routes.
         reads: The read operations.
-        options: The options of the Resource.
-        aggregates: Returns the aggregates, if the Resource has them.
     """
 
-    def __init__(
-        self,
-        router: APIRouter,
-        table_context: ResourceContext,
-        reads: ReadOperations,
-        options: ResourceOptions,
-        aggregates: Callable[[], AggregateOperations],
-    ) -> None:
-        self.builder = RouteBuilder(router, table_context, options)
-        self.table_context = table_context
+    def __init__(self, builder: RouteBuilder, reads: ReadOperations) -> None:
+        self.builder = builder
+        self.table_context = builder.table_context
         self.reads = reads
-        self.aggregates = aggregates
+        options = builder.options
         self.writes = WriteOperations(options.table, options.idempotency, options.max_limit)
         self.upserts = UpsertRoutes(self.builder, self.writes)
         self.relations = RelationRoutes(self.builder, reads)
@@ -123,7 +110,10 @@ class GeneratedRoutes:
         )
 
     def _add_aggregate(self) -> None:
-        aggregates = self.aggregates()
+        options = self.builder.options
+        aggregates = AggregateOperations(
+            self.table_context, options.max_limit, options.aggregate_exclude
+        )
         component = self.builder.component_name()
 
         async def aggregate_rows(request: Request) -> Response:

@@ -45,6 +45,7 @@ class ResourceOptions:
         write_scopes: The dependencies that return the write scope of the table.
         idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
         operation_prefix: What the operation ids begin with, if the table has several Resources.
+        aggregate_exclude: The fields that requests can neither group by nor aggregate.
     """
 
     operations: frozenset[Operation]
@@ -56,6 +57,7 @@ class ResourceOptions:
     write_scopes: list[params.Depends]
     idempotency: type[Idempotency] | None
     operation_prefix: str
+    aggregate_exclude: tuple[str, ...] = ()
 
 
 class RouteBuilder:
@@ -165,7 +167,7 @@ class RouteBuilder:
 
     def component_name(self, *relation: str) -> str:
         """Return what the names of components in the OpenAPI document begin with."""
-        return component_name(self.options.operation_prefix, self.name, *relation)
+        return f"{self.options.table.component}{component_name(*relation)}"
 
     def key_parameter(self) -> dict[str, Any]:
         """Return the documented path parameter for the key of a row."""

@@ -59,6 +59,7 @@ class WriteExecution:
 
     def __init__(self, table: ResourceTable, idempotency: type[Idempotency] | None) -> None:
         table_context = table.table_context
+        self._table = table
         self.table_context = table_context
         self.hooks = table.hooks
         self.writer = table.writer
@@ -216,7 +217,8 @@ class WriteExecution:
         body = await json_body(request)
         if isinstance(changes, ChangeSet) and changes.is_upsert:
             body += b"\0" + request.scope["query_string"]
-        fingerprint = RequestFingerprint.of(request, body, changes.scopes)
+        chosen = self._table.fingerprints
+        fingerprint = RequestFingerprint.of(request, body, changes.scopes, chosen)
         return None if fingerprint is None else IdempotentRequest(self._response_store, fingerprint)
 
     def _written_values(self, changes: ChangeSet) -> list[Values]:

@@ -1,9 +1,11 @@
 """``ResourceTable``: a table that writes reach, with the Resource that it belongs to."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
-from fastapi import APIRouter, params
+from fastapi import APIRouter, Request, params
 
+from colonnade.resources._schema_choices import SchemaChoice, SchemaKind, Selection
 from colonnade.resources._table_context import ResourceContext
 from colonnade.writes import Hooks, TableWriter, WritableTable
 
@@ -21,6 +23,8 @@ class ResourceTable(WritableTable):
         router: The Resource.
         enabled: The operations that the Resource has, also those that a user endpoint replaces.
         component: What the names of its components in the OpenAPI document begin with.
+        choices: The choices of its schemas for each request.
+        selection: The schemas that this table and those that it nests have of all choices.
     """
 
     table_context: ResourceContext
@@ -37,6 +41,8 @@ class ResourceTable(WritableTable):
         router: APIRouter,
         enabled: frozenset[str],
         component: str,
+        choices: Mapping[SchemaKind, SchemaChoice],
+        selection: Selection,
     ) -> None:
         writer = TableWriter(table_context)
         super().__init__(table_context, writer, hooks, operations, nested, replaced_links)
@@ -44,6 +50,27 @@ class ResourceTable(WritableTable):
         self.router = router
         self.enabled = enabled
         self.component = component
+        self.choices = choices
+        self.selection = selection
+
+    @cached_property
+    def fingerprints(self) -> tuple[str, ...]:
+        """What tells requests apart that chose different schemas."""
+        return tuple(
+            f"{choice.kind}={schema.__module__}.{schema.__qualname__}"
+            for choice, schema in self.selection.items()
+        )
+
+    def raise_failed_choices(self, request: Request, operation: str) -> None:
+        """Raise the 401 or 403 of a choice that an operation on nested rows needs.
+
+        Args:
+            request: The request.
+            operation: ``create``, ``update``, ``delete`` or ``link``.
+        """
+        for kind, choice in self.choices.items():
+            if kind in {"read", operation}:
+                choice.raise_failure(request)
 
 
 def resource_table(table: WritableTable) -> ResourceTable:

@@ -99,27 +99,24 @@ class WritableTable:
 
     def all_reached(self) -> list[Table]:
         """Return the database tables that nested writes reach, whose scopes apply."""
-        tables = self.all_tables()[1:]
-        links = [
-            relation.link
-            for table in [self, *tables]
-            for relation in table.relations.values()
-            if relation.link is not None
-        ]
-        reached = [name for table in tables for name in table.table_context.tables()]
-        return list(dict.fromkeys([*reached, *(name for link in links for name in link.tables())]))
+        reached = [name for table in self.all_tables()[1:] for name in table.table_context.tables()]
+        linked = [name for link in self.nested_links() for name in link.tables()]
+        return list(dict.fromkeys([*reached, *linked]))
 
     def all_written(self) -> list[Table]:
         """Return the database tables that nested writes write, whose write scopes apply."""
         tables = self.all_tables()
         written = [name for table in tables for name in table.table_context.written_tables]
-        links = [
-            relation.link.table
-            for table in tables
+        return list(dict.fromkeys([*written, *(link.table for link in self.nested_links())]))
+
+    def nested_links(self) -> list[LinkTable]:
+        """Return the links that nested writes make or remove."""
+        return [
+            relation.link
+            for table in self.all_tables()
             for relation in table.relations.values()
             if relation.link is not None
         ]
-        return list(dict.fromkeys([*written, *links]))
 
     def reader(
         self, kind: Literal["create", "update"], omitted: frozenset[str] = frozenset()

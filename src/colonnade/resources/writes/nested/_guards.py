@@ -31,14 +31,15 @@ async def run_guards(request: Request, body: NestedBody, operation: str) -> None
             *resource_table(table).guards.get(needed, ()),
             *hook_dependencies(hooks),
         ]
-        for dependency in dependencies:
-            try:
+        try:
+            for dependency in dependencies:
                 await solve_dependency(dependency, request)
-            except HTTPException as error:
-                refusal = relocated(error, loc)
-                if isinstance(refusal, RejectedError):
-                    raise Problem.of(refusal) from error
-                raise
+            resource_table(table).raise_failed_choices(request, needed)
+        except HTTPException as error:
+            refusal = relocated(error, loc)
+            if isinstance(refusal, RejectedError):
+                raise Problem.of(refusal) from error
+            raise
 
 
 def inclusion_guards(

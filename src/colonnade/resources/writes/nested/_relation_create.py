@@ -64,6 +64,7 @@ class RelationCreate:
         self._require_operation()
         for guard in inclusion_guards(request, self.source, self.target):
             await solve_dependency(guard, request)
+        self.target.raise_failed_choices(request, "create")
         source_scopes = self.source.table_context.scopes(request)
         changes = await self._parser.create_in(request, self.relation)
         respond = partial(self._respond, request)
