@@ -45,7 +45,7 @@ from colonnade.query._filters import (
 from colonnade.query._queryable_tables import QueryableTable
 from colonnade.query._relations import RelationJoin
 from colonnade.query._scopes import Scopes
-from colonnade.query._values import compared_type
+from colonnade.query._values import compared_column, compared_type
 
 TEXT = String()
 
@@ -79,7 +79,7 @@ class FilterCompiler:
     def _compare(
         self, node: Compare, shape: ColumnShape, source: FromClause
     ) -> ColumnElement[bool]:
-        column: ColumnElement[Any] = source.c[shape.column.key]
+        column = compared_column(shape, source)
         if node.operator == "is_null":
             return column.is_not(None) if node.negated else column.is_(None)
         bind = f"v{self._next_value}"

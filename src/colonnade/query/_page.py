@@ -321,8 +321,8 @@ def _cursor_parameters(columns: Sequence[SortColumn]) -> list[ColumnElement[Any]
         from_stored_text(
             bindparam(f"after_{index}", type_=TEXT),
             type_=TEXT
-            if isinstance(sort_column.column.column.type, NativeEnum)
-            else sort_column.column.column.type,
+            if isinstance(sort_column.column.stored_type, NativeEnum)
+            else sort_column.column.stored_type,
         )
         for index, sort_column in enumerate(columns)
     ]

@@ -10,12 +10,21 @@ from uuid import UUID
 
 from annotated_types import Ge, Le
 from pydantic import AfterValidator, AllowInfNan, AwareDatetime, NaiveDatetime, TypeAdapter
-from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Numeric
+from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Numeric, String, type_coerce
 from sqlalchemy import Enum as NativeEnum
+from sqlalchemy.sql.operators import OperatorClass
 from sqlalchemy.types import TypeEngine
 
-from colonnade.models import Base64JSON, ColumnShape, TextValue, require_storable
+from colonnade.models import (
+    Base64JSON,
+    ColumnShape,
+    TextValue,
+    element_of,
+    require_storable,
+    type_name,
+)
 from colonnade.query._comparisons import as_text
+from colonnade.query._native_values import range_value_type, scalar_type
 
 EPOCH = datetime(1970, 1, 1)
 MAX_DIGITS = 60
@@ -87,9 +96,22 @@ def value_type(column: ColumnShape) -> Any:
         return Literal[column.choices or ("",)]
     if column.kind == "text" and isinstance(column.column.type, TextValue):
         return Annotated[column.python_type, AfterValidator(str)]
+    if column.kind == "native":
+        return scalar_type(column)
+    element = element_of(column) if column.kind == "range" else None
+    if element is not None:
+        return range_value_type(column, _bound_type(element))
     if column.kind in _TYPES_BY_KIND:
         return _TYPES_BY_KIND[column.kind]
     return column.python_type
+
+
+def _bound_type(bound: ColumnShape) -> Any:
+    if bound.integer_bits is None:
+        return value_type(bound)
+    # PostgreSQL stores [1,9] as [1,10), so the highest integer cannot be included.
+    limit = 2 ** (bound.integer_bits - 1)
+    return Annotated[int, Ge(-limit), Le(limit - 1)]
 
 
 @lru_cache(maxsize=4096)
@@ -130,13 +152,23 @@ def compared_type(column: ColumnShape) -> TypeEngine[Any]:
         return Numeric(asdecimal=True)  # the value may have more digits than the column
     if column.kind == "integer":
         return BigInteger()
-    return column.column.type
+    kind = column.column.type
+    return column.stored_type if type_name(kind) == "DOMAIN" else kind
+
+
+def compared_column(column: ColumnShape, source: Any) -> ColumnElement[Any]:
+    """A column of ``source`` for comparisons, with the type beneath its domain."""
+    value: ColumnElement[Any] = source.c[column.column.key]
+    if column.stored_type.operator_classes is OperatorClass.UNSPECIFIED:
+        return type_coerce(value, String())  # SQLAlchemy warns of such types
+    is_domain = type_name(column.column.type) == "DOMAIN"
+    return type_coerce(value, column.stored_type) if is_domain else value
 
 
 def sort_value(column: ColumnShape, source: Any) -> ColumnElement[Any]:
     """The expression that sorts by a column of ``source``."""
-    value: ColumnElement[Any] = source.c[column.column.key]
-    return as_text(value) if isinstance(column.column.type, NativeEnum) else value
+    value = compared_column(column, source)
+    return as_text(value) if isinstance(column.stored_type, NativeEnum) else value
 
 
 def is_text(column: ColumnShape) -> bool:
@@ -147,5 +179,5 @@ def is_text(column: ColumnShape) -> bool:
 def is_sortable(column: ColumnShape) -> bool:
     """Whether a column's values have an order."""
     return column.kind not in {"json", "bytes", "other"} and not isinstance(
-        column.column.type, LargeBinary
+        column.stored_type, LargeBinary
     )

@@ -26,6 +26,7 @@ from colonnade.resources._resource_checks import (
     refuse_orm_cascades,
     refuse_protected_fields,
     refuse_unknown_operations,
+    refuse_unserved_columns,
     refuse_unset_columns,
 )
 from colonnade.resources._table_context import ResourceContext
@@ -502,6 +503,7 @@ class Resource(APIRouter):
         refuse_protected_fields(self._shape, self.create, self.update)
         if self._operations & {"create", "batch", "upsert", "replace"}:
             refuse_unset_columns(table_context, self._hooks)
+        refuse_unserved_columns(table_context, self._operations, self.create, self.update)
         tables = table_context.tables()
         _scoping.mark_used(self.db, tables, by=f"the Resource of {self.model.__name__}")
         scopes = _scoping.dependencies(self.db, tables, self._shape.table)
