@@ -119,7 +119,8 @@ class OutputColumn:
 def codec_of(column: ColumnShape) -> ColumnCodec:
     """The codec of a column."""
     codec = _codec_on(column, "postgresql")
-    if column.column.type is not column.stored_type:
+    kinds = {column.column.type, column.stored_type, type_on(column.column.type, "sqlite")}
+    if len(kinds) > 1:
         codec = _by_database(codec, _codec_on(column, "sqlite"), column)
     return codec
 
