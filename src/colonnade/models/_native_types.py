@@ -80,3 +80,19 @@ def holds_scalar(name: str, annotation: Any) -> bool:
     is_union = get_origin(annotation) in (Union, UnionType)
     members = get_args(annotation) if is_union else (annotation,)
     return all(member in SCALARS[name] for member in members)
+
+
+def native_python_type(kind: TypeEngine[Any]) -> Any:
+    """The annotation of a type of PostgreSQL that drivers return; None for other types."""
+    name = type_name(kind)
+    if name in ("INET", "CIDR"):
+        return Union[tuple(item for item in SCALARS[name] if item.__module__ == "ipaddress")]  # noqa: UP007 - only known at run time
+    if name in SCALARS:
+        return str
+    if name not in RANGES and name not in MULTIRANGES:
+        return None
+    from sqlalchemy.dialects.postgresql import Range  # loaded with the type
+
+    bound: Any = RANGES[MULTIRANGES.get(name, name)][0].python_type
+    ranges: Any = Range[bound]
+    return ranges if name in RANGES else list[ranges]
