@@ -322,6 +322,58 @@ def test_several_ranges_in_a_query_parameter_are_a_json_array(stays: TestClient)
 
 
 @on_postgresql
+@pytest.mark.parametrize("name", ["int4range", "int8range", "numrange", "tstzrange", "daterange"])
+@given(data=st.data())
+@settings(
+    max_examples=10,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_contains_finds_the_ranges_with_a_value(
+    db: Database, name: str, clients: Callable[[Any], TestClient], data: st.DataObject
+) -> None:
+    client = clients(name)
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM thing")
+    values = data.draw(st.lists(NATIVE_KINDS[name].values, min_size=1, max_size=4))
+    client.post("/things:batch", json=[{"value": in_json(name, value)} for value in values])
+    client.post("/things", json={})
+    bounds = [bound for value in values for bound in (value.lower, value.upper)]
+    sought = data.draw(st.sampled_from([bound for bound in bounds if bound is not None] or [None]))
+    if sought is None:
+        return
+    text: str = TypeAdapter(type(sought)).dump_python(sought, mode="json")
+    rows = client.get("/things", params={"value__contains": text})
+    assert rows.status_code == 200, rows.text
+    expected = [canonical(value) for value in values if _has(value, sought)]
+    assert [row["value"] for row in rows.json()] == [in_json(name, value) for value in expected]
+    where = json.dumps({"value__contains": text})
+    assert client.get("/things", params={"where": where}).json() == rows.json()
+
+
+def _has(value: Any, sought: Any) -> bool:
+    if value.empty:
+        return False
+    starts, ends = value.bounds
+    is_after = value.lower is None or value.lower < sought
+    is_before = value.upper is None or value.upper > sought
+    return (is_after or (starts == "[" and value.lower == sought)) and (
+        is_before or (ends == "]" and value.upper == sought)
+    )
+
+
+@on_postgresql
+def test_contains_takes_a_value_of_the_bounds(stays: TestClient) -> None:
+    stays.post("/stays", json={"dates": JANUARY})
+    assert [row["id"] for row in stays.get("/stays?dates__contains=2026-01-31").json()] == [1]
+    assert stays.get("/stays?dates__contains=2026-02-01").json() == []
+    for value in ("soon", "1", "[2026-01-01,2026-01-02)"):
+        refused = stays.get("/stays", params={"dates__contains": value})
+        assert (refused.status_code, refused.json()["errors"][0]["field"]) == (
+            422, "dates__contains",
+        )  # fmt: skip
+
+
+@on_postgresql
 @pytest.mark.parametrize(
     ("value", "message"),
     [

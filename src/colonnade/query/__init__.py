@@ -37,6 +37,7 @@ from colonnade.query._relations import RelationJoin, correlated
 from colonnade.query._scopes import NO_SCOPES, Scope, Scopes, adapt_to_source
 from colonnade.query._values import (
     compared_type,
+    range_bound,
     read_value,
     sort_value,
     value_adapter,
@@ -81,6 +82,7 @@ __all__ = [
     "named_tables",
     "operators_of",
     "public_name",
+    "range_bound",
     "read_includes",
     "read_ordering",
     "read_value",

@@ -25,7 +25,7 @@ from colonnade.query._filters import (
     operators_of,
 )
 from colonnade.query._queryable_tables import QueryableTable, did_you_mean
-from colonnade.query._values import read_value
+from colonnade.query._values import range_bound, read_value
 
 MAX_LIST_VALUES = 1000
 """The maximum number of values of ``in`` and ``not_in``."""
@@ -311,6 +311,9 @@ def _operand(column: ColumnShape, operator: Operator, operand: Any) -> Any:
                 f"{operator} takes at most {MAX_LIST_VALUES} values, got {len(operand)}"
             )
         return _all_spellings(column, tuple(read(item) for item in operand))
+    bound = range_bound(column)
+    if operator in SEARCH and bound is not None:
+        return read_value(bound)(operand)
     if operator in SEARCH:
         if not isinstance(operand, str):
             raise ValueError(f"{operator} takes text")

@@ -75,27 +75,38 @@ def range_value_type(column: ColumnShape, bound_type: Any) -> Any:
     """
     ranges: TypeAdapter[Any] = TypeAdapter(column.python_type)
     bounds: TypeAdapter[Any] = TypeAdapter(bound_type | None)
+    limit = RANGE_LIMITS.get(type_name(column.stored_type))
 
     def parse(value: Any) -> Any:
         parts = _range_parts(value) if isinstance(value, str) else value
-        return _checked(ranges.validate_python(parts), bounds.validate_python)
+        return _checked(ranges.validate_python(parts), bounds.validate_python, limit)
 
     schema = {"type": "string", "examples": ["[,)"]}
     return Annotated[column.python_type, PlainValidator(parse), WithJsonSchema(schema)]
 
 
-def _checked(value: Any, check: Callable[[Any], Any]) -> Any:
-    """A range with checked bounds, or ValueError if PostgreSQL would refuse it."""
+RANGE_LIMITS: dict[str, Any] = {
+    "INT4RANGE": 2**31 - 1,
+    "INT8RANGE": 2**63 - 1,
+    "DATERANGE": date.max,
+}
+"""The highest bounds of ranges. PostgreSQL stores [1,9] as [1,10), so no range includes them."""
+
+
+def _checked(value: Any, check: Callable[[Any], Any], limit: Any) -> Any:
+    """A range with checked bounds, or ValueError if PostgreSQL or Python could not read it."""
     if value.empty:
         return type(value)(empty=True)
     lower, upper = check(value.lower), check(value.upper)
     if lower is not None and upper is not None and lower > upper:
         raise ValueError("The lower bound of a range must not be greater than its upper bound")
-    if (lower == date.max and value.bounds[0] == "(") or (
-        upper == date.max and value.bounds[1] == "]"
-    ):
-        # PostgreSQL stores the day after it instead.
-        raise ValueError("A range cannot include 9999-12-31: use null for no limit")
+    bounds = [bound for bound in (lower, upper) if bound is not None]
+    includes_limit = (limit, "(") == (lower, value.bounds[0])
+    includes_limit = includes_limit or (limit, "]") == (upper, value.bounds[1])
+    if limit is not None and bounds and (max(bounds) > limit or includes_limit):
+        raise ValueError(f"A range cannot include {limit}: use null for no limit")
+    if isinstance(limit, int) and bounds and min(bounds) < -limit - 1:
+        raise ValueError(f"A bound must be at least {-limit - 1}: use null for no limit")
     return type(value)(lower, upper, bounds=value.bounds)
 
 

@@ -98,20 +98,17 @@ def value_type(column: ColumnShape) -> Any:
         return Annotated[column.python_type, AfterValidator(str)]
     if column.kind == "native":
         return scalar_type(column)
-    element = element_of(column) if column.kind == "range" else None
-    if element is not None:
-        return range_value_type(column, _bound_type(element))
+    bound = range_bound(column)
+    if bound is not None:
+        return range_value_type(column, value_type(bound))
     if column.kind in _TYPES_BY_KIND:
         return _TYPES_BY_KIND[column.kind]
     return column.python_type
 
 
-def _bound_type(bound: ColumnShape) -> Any:
-    if bound.integer_bits is None:
-        return value_type(bound)
-    # PostgreSQL stores [1,9] as [1,10), so the highest integer cannot be included.
-    limit = 2 ** (bound.integer_bits - 1)
-    return Annotated[int, Ge(-limit), Le(limit - 1)]
+def range_bound(column: ColumnShape) -> ColumnShape | None:
+    """The bounds of a range as a column; None for other columns."""
+    return element_of(column) if column.kind == "range" else None
 
 
 @lru_cache(maxsize=4096)
