@@ -27,7 +27,6 @@ from colonnade import (
     Relationship,
     Resource,
     SQLModel,
-    TypeDecorator,
 )
 from colonnade.errors import ModelError
 from tests.native_types import NATIVE_KINDS, canonical
@@ -679,14 +678,45 @@ def test_a_domain_is_served_as_the_type_beneath_it_and_keeps_its_check(db: Datab
         assert client.post("/lines", json={"amount": 0, "price": "1"}).status_code == 422
 
 
+@on_postgresql
+def test_a_domain_can_be_the_key_of_a_row(db: Database) -> None:
+    domain = postgresql.DOMAIN("code", sa.Text())
+
+    class Country(SQLModel, table=True):
+        code: str = Field(sa_type=domain, primary_key=True)
+        name: str
+        cities: list["City"] = Relationship(back_populates="country")
+
+    class City(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        country_code: str = Field(sa_type=domain, foreign_key="country.code")
+        country: Country = Relationship(back_populates="cities")
+
+    db.create_all()
+    cities = Resource(City, db, include=["country"])
+    countries = Resource(
+        Country,
+        db,
+        include=["cities"],
+        nested={"cities": cities},
+        operations=STANDARD | {"replace"},
+    )
+    with serving(countries, cities) as client:
+        peru = {"code": "PE", "name": "Peru", "cities": [{}]}
+        assert client.post("/countries", json=peru).status_code == 201
+        assert client.put("/countries/BR", json={"name": "Brazil"}).status_code == 201
+        page = client.get("/countries?limit=1&include=cities")
+        assert page.json() == [{"code": "BR", "name": "Brazil", "cities": []}]
+        (peru,) = client.get(page.links["next"]["url"]).json()
+        assert peru["cities"] == [{"id": 1, "country_code": "PE"}]
+        (lima,) = client.get("/cities?country__name=Peru&include=country").json()
+        assert lima["country"] == {"code": "PE", "name": "Peru"}
+        changed = client.patch("/countries:batch", json=[{"code": "PE", "name": "Perú"}])
+        assert changed.json() == [{"code": "PE", "name": "Perú"}]
+        assert client.delete("/countries/BR").status_code == 200
+
+
 # What a Resource refuses
-
-
-class Reversed(TypeDecorator[str]):
-    """Text that the application stores in a column of another type."""
-
-    impl = postgresql.TSVECTOR
-    cache_ok = True
 
 
 @pytest.mark.parametrize(
@@ -774,6 +804,25 @@ def test_a_readonly_column_of_such_a_type_is_read_as_text(db: Database) -> None:
         assert client.get("/pages?words__is_null=false").json() == [created]
         assert client.get("/pages?words__contains=two").status_code == 422
         assert client.get("/pages?order_by=words").status_code == 422
+
+
+@on_postgresql
+def test_a_type_decorator_converts_the_values_of_such_a_column(db: Database) -> None:
+    class Words(sa.TypeDecorator[str]):
+        impl = postgresql.TSVECTOR
+        cache_ok = True
+
+        def process_result_value(self, value: Any, dialect: Any) -> str | None:
+            return None if value is None else str(value).replace("'", "")
+
+    class Page(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        words: str = Field(sa_type=Words)
+
+    db.create_all()
+    with serving(Resource(Page, db)) as client:
+        assert client.post("/pages", json={"words": "b a"}).json() == {"id": 1, "words": "a b"}
+        assert client.get("/pages").json() == [{"id": 1, "words": "a b"}]
 
 
 def test_a_related_table_is_checked_as_well(db: Database) -> None:

@@ -49,7 +49,7 @@ TEXT_FORMS = frozenset(
 
 def type_name(kind: TypeEngine[Any]) -> str:
     """The name of a type, such as ``INET``; for generic types a name in lower case."""
-    return str(kind.__visit_name__)
+    return str(getattr(kind, "__visit_name__", ""))
 
 
 def type_on(kind: TypeEngine[Any], backend: Backend) -> TypeEngine[Any]:
@@ -58,6 +58,12 @@ def type_on(kind: TypeEngine[Any], backend: Backend) -> TypeEngine[Any]:
     while type_name(stored) == "DOMAIN":
         stored = stored.data_type
     return stored  # type: ignore[no-any-return]  # a domain does not declare its type
+
+
+def declare_operators(kind: Any) -> None:
+    """Give a domain the operators of its type; SQLAlchemy 2.1 warns of a domain without any."""
+    if type_name(kind) == "DOMAIN":
+        kind.operator_classes = type_on(kind, "postgresql").operator_classes
 
 
 def is_range(annotation: Any) -> bool:
