@@ -69,9 +69,9 @@ def canonical(value: Any) -> Any:
             lower, starts = lower + step, "["
         if ends == "]":
             upper, ends = upper + step, ")"
-    if lower is not None and upper is not None and (lower, starts + ends) >= (upper, "[]"):
+    if lower is not None and upper is not None:
         is_point = lower == upper and starts + ends == "[]"
-        if lower > upper or not is_point:
+        if lower >= upper and not is_point:
             return Range(empty=True)
     return Range(lower, upper, bounds=starts + ends)  # type: ignore[arg-type]  # two of four marks
 
@@ -81,14 +81,14 @@ def _compare_addresses(first: Any, second: Any) -> int:
 
     See ``network_cmp_internal`` in src/backend/utils/adt/network.c.
     """
-    one, two = ip_interface(first), ip_interface(second)
-    if one.version != two.version:
-        return one.version - two.version
-    lengths = one.network.prefixlen, two.network.prefixlen
-    unused = one.max_prefixlen - min(lengths)
+    left, right = ip_interface(first), ip_interface(second)
+    if left.version != right.version:
+        return left.version - right.version
+    lengths = left.network.prefixlen, right.network.prefixlen
+    unused = left.max_prefixlen - min(lengths)
     keys = [
         (int(address.ip) >> unused, length, int(address.ip))
-        for address, length in zip((one, two), lengths, strict=True)
+        for address, length in zip((left, right), lengths, strict=True)
     ]
     return (keys[0] > keys[1]) - (keys[0] < keys[1])
 

@@ -130,15 +130,15 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 def clients(db: Database) -> Iterator[Callable[[str], TestClient]]:
     """Create the table of a kind, and provide a client of its Resource; the same for each call."""
     contexts: list[Any] = []
-    made: dict[str, TestClient] = {}
+    by_name: dict[str, TestClient] = {}
 
     def client_of(name: str) -> TestClient:
-        if name not in made:
+        if name not in by_name:
             model = things(name)
             db.create_all()
             contexts.append(serving(Resource(model, db)))
-            made[name] = contexts[-1].__enter__()
-        return made[name]
+            by_name[name] = contexts[-1].__enter__()
+        return by_name[name]
 
     yield client_of
     for context in contexts:
@@ -218,6 +218,45 @@ def test_every_operation_writes_and_reads_the_value(db: Database, name: str, dri
         assert (shown["value"], shown["parts"][0]["value"]) == (first, second)
         etag = client.get("/parts/1").headers["ETag"]
         assert client.get("/parts/1", headers={"If-None-Match": etag}).status_code == 304
+
+
+@on_postgresql
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+def test_a_batch_of_rows_with_native_scalars_is_one_statement(db: Database, driver: str) -> None:
+    class Lease(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        address: IPvAnyAddress = Field(sa_type=postgresql.INET)
+        network: str = Field(sa_type=postgresql.CIDR)
+        card: str = Field(sa_type=postgresql.MACADDR)
+        bits: str = Field(sa_type=postgresql.BIT(4))
+        price: str = Field(sa_type=postgresql.MONEY)
+        days: Range[date] | None = Field(default=None, sa_type=postgresql.DATERANGE)
+        hours: Range[datetime] = Field(sa_type=postgresql.TSTZRANGE)
+        amounts: Range[Decimal] = Field(sa_type=postgresql.NUMRANGE)
+        pause: timedelta = Field(sa_type=postgresql.INTERVAL)
+
+    db.create_all()
+    moment = "2026-01-01T00:00:00Z"
+    row = {
+        "address": "::1", "network": "10.0.0.0/8", "card": "08:00:2b:01:02:03", "bits": "0101",
+        "price": "$1.50", "days": None, "pause": "PT1H",
+        "hours": {"lower": moment, "upper": None, "bounds": "[)", "empty": False},
+        "amounts": {"lower": "1.50", "upper": "2", "bounds": "[]", "empty": False},
+    }  # fmt: skip
+    other = {**row, "address": "10.0.0.1", "days": JANUARY, "pause": "-P1D"}
+    app = FastAPI()
+    app.include_router(Resource(Lease, db))
+    if driver == "psycopg":
+        app.dependency_overrides[db.get_session] = db.get_session
+    with TestClient(app) as client:
+        assert client.get("/leases").json() == []  # opens the engine
+        with statements(db, client) as seen:
+            created = client.post("/leases:batch", json=[row, other])
+        assert created.status_code == 201, created.text
+        assert created.json() == [{"id": 1, **row}, {"id": 2, **other}]
+        assert sum(statement.startswith("INSERT") for statement in seen) == 1
+        changed = client.patch("/leases:batch", json=[{"id": 2, **row}, {"id": 1, **other}])
+        assert changed.json() == [{"id": 2, **row}, {"id": 1, **other}]
 
 
 @on_postgresql

@@ -176,7 +176,7 @@ class RangeJSON:
         return schema
 
 
-_RANGE = "A range of values. A bound of null is no limit; an empty range has no bounds."
+_RANGE = "A range of values. A bound of null means no limit; an empty range has no bounds."
 _RANGE_PARTS = {"lower", "upper", "bounds", "empty"}
 
 
