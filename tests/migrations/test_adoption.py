@@ -10,7 +10,7 @@ import pytest
 import sqlmodel
 from sqlmodel.main import default_registry
 
-from colonnade import Database, SQLModel
+from colonnade import Database, Resource, SQLModel
 from colonnade.migrations import Adoption, models_source
 from colonnade.migrations._environment import migration_connection
 from colonnade.migrations.autogenerate._descriptions import describe
@@ -18,6 +18,7 @@ from colonnade.migrations.autogenerate._drift import differences
 from colonnade.migrations.autogenerate._schema_history import SchemaHistory
 from tests.migrations.lab import Lab
 from tests.migrations.test_column_types import every_type, postgresql_types
+from tests.resources.sample_app import serving
 
 
 def adopt(db: Database) -> tuple[Adoption, list[str]]:
@@ -324,6 +325,40 @@ def test_adopted_models_match_the_database(
     adoption, changes = adopt_and_compare(lab.db)
     assert (changes, adoption.notes) == ([], ())
     assert_ruff_passes(adoption.source)
+
+
+def test_adopted_columns_of_postgresql_are_served(
+    lab: Lab, assert_ruff_passes: Callable[[str], None]
+) -> None:
+    if lab.db.url.backend != "postgresql":
+        pytest.skip("only PostgreSQL has these types")
+    lab.run(
+        "CREATE DOMAIN whole AS INTEGER CHECK (VALUE > 0)",
+        """CREATE TABLE host (id SERIAL PRIMARY KEY, address INET, network CIDR, card MACADDR,
+        leased TSTZRANGE, days DATEMULTIRANGE, ports INT4RANGE[], names TEXT[], others INET[],
+        pause INTERVAL, weight whole, words TSVECTOR, parts BYTEA[])""",
+    )
+    adoption, changes = adopt_and_compare(lab.db)
+    assert changes == []
+    assert "    leased: Range[datetime] | None" in adoption.source
+    assert "    words: Any = Field(default=None, nullable=True, readonly=True" in adoption.source
+    assert_ruff_passes(adoption.source)
+    values = {
+        "address": "10.0.0.1/8", "network": "10.0.0.0/8", "card": "08:00:2b:01:02:03",
+        "leased": {"lower": "2026-01-01T00:00:00Z", "upper": None, "bounds": "[)", "empty": False},
+        "days": [{"lower": "2026-01-01", "upper": "2026-02-01", "bounds": "[)", "empty": False}],
+        "ports": [{"lower": 80, "upper": 90, "bounds": "[)", "empty": False}],
+        "names": ["a"], "others": ["::1", "10.0.0.1"], "pause": "P1D", "weight": 5,
+    }  # fmt: skip
+    host: Any = IMPORTED["Host"]
+    with serving(Resource(host, lab.db)) as client:
+        created = client.post("/hosts", json=values)
+        assert created.status_code == 201, created.text
+        assert created.json() == {"id": 1, **values, "words": None, "parts": None}
+        lab.run("UPDATE host SET words = 'b a', parts = ARRAY['a'\\:\\:bytea]")
+        row = client.get("/hosts/1").json()
+        assert (row["words"], row["parts"]) == ("'a' 'b'", ["\\x61"])
+        assert client.patch("/hosts/1", json={"words": "c"}).status_code == 422
 
 
 def test_tables_of_models_become_the_same_models(

@@ -149,6 +149,18 @@ POSTGRESQL = {
     "text[]": ("'{a,null}'", ["a", None]),
     "integer[]": ("'{1,2}'", [1, 2]),
     "mood": ("'ok'", "ok"),
+    "money": ("'1.5'", "$1.50"),
+    "bit(3)": ("'101'", "101"),
+    "macaddr": ("'08:00:2b:01:02:03'", "08:00:2b:01:02:03"),
+    "inet": ("'10.0.0.1/8'", "10.0.0.1/8"),
+    "cidr": ("'2001:db8::/32'", "2001:db8::/32"),
+    "int4range": ("'[1,2)'", {"lower": 1, "upper": 2, "bounds": "[)", "empty": False}),
+    "datemultirange": (
+        "'{[2026-01-01,)}'",
+        [{"lower": "2026-01-01", "upper": None, "bounds": "[)", "empty": False}],
+    ),
+    "whole": ("5", 5),
+    "words": ("'{a,b}'", ["a", "b"]),
 }
 
 
@@ -158,6 +170,8 @@ def test_types_of_postgresql_can_be_read_and_written(db: Database, kind: str) ->
     written, shown = POSTGRESQL[kind]
     make(db, f"""
         create type mood as enum ('ok', 'not');
+        create domain whole as integer;
+        create domain words as text[];
         create table things (id integer primary key, it {kind});
         insert into things values (1, {written})
     """)  # fmt: skip
@@ -174,13 +188,9 @@ def test_types_of_postgresql_can_be_read_and_written(db: Database, kind: str) ->
 UNKNOWN = {
     "tsvector": ("a b", "'a' 'b'"),
     "tsquery": ("a", "'a'"),
-    "money": ("1.5", "$1.50"),
     "point": ("(1,2)", "(1,2)"),
-    "int4range": ("[1,2)", "[1,2)"),
-    "bit(3)": ("101", "101"),
-    "macaddr": ("08:00:2b:01:02:03", "08:00:2b:01:02:03"),
-    "inet": ("10.0.0.1", "10.0.0.1"),
-    "cidr": ("10.0.0.0/8", "10.0.0.0/8"),
+    "int4range[]": ('{"[1,2)"}', ["[1,2)"]),
+    "document": ("{}", {}),
     "oid": ("1", "1"),
 }
 
@@ -190,6 +200,7 @@ UNKNOWN = {
 def test_a_column_without_a_python_type_is_read_only(db: Database, kind: str) -> None:
     written, shown = UNKNOWN[kind]
     make(db, f"""
+        create domain document as jsonb;
         create table things (id integer primary key, it {kind}, name varchar(9));
         insert into things values (1, '{written}', 'x'), (2, null, 'x')
     """)  # fmt: skip

@@ -7,6 +7,16 @@ from colonnade.models._fields import Field, FieldFlags
 from colonnade.models._idempotency import Idempotency
 from colonnade.models._mixins import Timestamps, UUIDKey, Versioned, statement_time
 from colonnade.models._model import SQLModel
+from colonnade.models._native_types import (
+    MULTIRANGES,
+    RANGES,
+    SCALARS,
+    TEXT_FORMS,
+    holds_scalar,
+    is_range,
+    type_name,
+    type_on,
+)
 from colonnade.models._reflection import (
     Reflection,
     attribute_name,
@@ -22,7 +32,13 @@ from colonnade.models._schemas import (
     schemas,
     with_absent_fields,
 )
-from colonnade.models._shape import ColumnShape, ForeignKeyShape, Shape, value_shape
+from colonnade.models._shape import (
+    ColumnShape,
+    ForeignKeyShape,
+    Shape,
+    element_of,
+    value_shape,
+)
 from colonnade.models._storable import (
     Base64JSON,
     from_base64,
@@ -42,6 +58,10 @@ from colonnade.models._uuids import uuid7
 from colonnade.models._words import plural, singular, snake, with_article
 
 __all__ = [
+    "MULTIRANGES",
+    "RANGES",
+    "SCALARS",
+    "TEXT_FORMS",
     "Annotation",
     "Base64JSON",
     "Bounds",
@@ -68,7 +88,10 @@ __all__ = [
     "attribute_name",
     "check_name",
     "constraint_name",
+    "element_of",
     "from_base64",
+    "holds_scalar",
+    "is_range",
     "local_as_utc",
     "now",
     "plural",
@@ -86,6 +109,8 @@ __all__ = [
     "stop_clock",
     "table_classes",
     "to_base64",
+    "type_name",
+    "type_on",
     "uuid7",
     "value_shape",
     "with_absent_fields",

@@ -46,6 +46,7 @@ from colonnade.errors import ColumnTypeError, ModelError
 from colonnade.models._annotations import Annotation
 from colonnade.models._fields import column_options, flags_of
 from colonnade.models._json_types import JSONValue
+from colonnade.models._native_types import declare_operators
 from colonnade.models._types import (
     EXACT_DIGITS,
     INT32,
@@ -132,6 +133,7 @@ def _copied_column(column: Any) -> Any:
     if not isinstance(column, Column):
         return column
     copied = column._copy()
+    declare_operators(copied.type)
     if copied.primary_key:
         copied.type = _autoincrement_on_sqlite(copied.type)
     return copied
@@ -141,6 +143,7 @@ def _explicit_type(field: FieldInfo, sa_type: Any) -> Any:
     """The ``sa_type`` of a field; for text, a type that also converts to the field's type."""
     kind = Annotation.of_field(field).type
     text = sa_type() if isinstance(sa_type, type) else sa_type
+    declare_operators(text)
     is_text = isinstance(text, AutoString | String) and not isinstance(text, NativeEnum)
     if is_text and isinstance(kind, type) and issubclass(kind, TEXT_TYPES):
         return TextValue(kind, getattr(text, "length", None))

@@ -44,6 +44,7 @@ from sqlalchemy.types import TypeEngine
 
 from colonnade.models._fields import Field
 from colonnade.models._model import SQLModel
+from colonnade.models._native_types import is_range, native_python_type, type_on
 from colonnade.models._relation_shapes import link_fields
 from colonnade.models._stored_tables import application_tables, read_sqlite_types
 from colonnade.models._types import UTCDateTime
@@ -222,14 +223,20 @@ def _python_type(kind: TypeEngine[Any]) -> Any:
         return datetime
     if isinstance(kind, NativeEnum):
         return str
-    if isinstance(kind, JSON):
-        return Any
-    if isinstance(kind, ARRAY):
-        item: Any = _python_type(kind.item_type)
+    base = type_on(kind, "postgresql")
+    if isinstance(base, JSON):
+        return Any if base is kind else None  # SQLAlchemy does not convert a domain's values
+    native = native_python_type(base)
+    if native is not None:
+        return native
+    if isinstance(base, ARRAY):
+        item: Any = _python_type(base.item_type)
+        if is_range(item):
+            return None
         # PostgreSQL does not enforce the dimensions of an array, so items may be arrays.
         return None if item is None else list[Union[item, list[Any], None]]  # noqa: UP007 - only known at run time
     try:
-        python_type = kind.python_type
+        python_type = base.python_type
     except NotImplementedError:  # the type has no Python type
         return None
     return python_type if python_type in PYTHON_TYPES else None

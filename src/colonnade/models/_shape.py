@@ -2,11 +2,11 @@
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
@@ -14,6 +14,8 @@ from uuid import UUID
 
 from pydantic.fields import FieldInfo
 from sqlalchemy import (
+    ARRAY,
+    JSON,
     BigInteger,
     Column,
     SmallInteger,
@@ -31,12 +33,22 @@ from colonnade.models._annotations import Annotation, Bounds
 from colonnade.models._columns import is_json
 from colonnade.models._constraints import choices_of
 from colonnade.models._fields import FieldFlags, Role, flags_of
+from colonnade.models._native_types import (
+    MULTIRANGES,
+    RANGES,
+    SCALARS,
+    TEXT_FORMS,
+    is_range,
+    range_type,
+    type_name,
+    type_on,
+)
 from colonnade.models._relation_shapes import RelationShape, link_fields, relation_shape
 from colonnade.models._types import TEXT_TYPES, EnumText
 
 ColumnKind = Literal[
     "text", "integer", "float", "boolean", "decimal", "datetime", "date", "time", "timedelta",
-    "uuid", "bytes", "enum", "literal", "json", "ip", "path", "other",
+    "uuid", "bytes", "enum", "literal", "json", "ip", "path", "native", "range", "other",
 ]  # fmt: skip
 
 _KINDS: tuple[tuple[type[Any] | tuple[type[Any], ...], ColumnKind], ...] = (
@@ -133,9 +145,15 @@ class ColumnShape:
         """The size of an integer column on PostgreSQL: 16, 32 or 64; None for other kinds."""
         if self.kind != "integer":
             return None
-        if isinstance(self.column.type, SmallInteger):
+        stored = self.stored_type
+        if isinstance(stored, SmallInteger):
             return 16
-        return 64 if isinstance(self.column.type, BigInteger) else 32
+        return 64 if isinstance(stored, BigInteger) else 32
+
+    @property
+    def stored_type(self) -> TypeEngine[Any]:
+        """Its type on PostgreSQL, without the domains around it."""
+        return type_on(self.column.type, "postgresql")
 
     @property
     def spellings(self) -> Mapping[Any, tuple[str, ...]] | None:
@@ -153,7 +171,7 @@ class ColumnShape:
     @property
     def is_aware(self) -> bool:
         """Whether it holds aware datetimes, stored in UTC."""
-        return self.kind == "datetime" and bool(getattr(self.column.type, "timezone", False))
+        return self.kind == "datetime" and bool(getattr(self.stored_type, "timezone", False))
 
     def accepts(self, field: FieldInfo) -> bool:
         """Whether a schema's field has this column's type, without constraints and None.
@@ -369,7 +387,7 @@ def _column_shape(name: str, column: Column[Any], field: FieldInfo) -> ColumnSha
         column=column,
         field=field,
         annotation=annotation,
-        kind=_stored_kind(_kind(annotation), column),
+        kind=_stored_kind(_kind(annotation), column, annotation.type),
         nullable=bool(column.nullable),
         primary_key=column.primary_key,
         unique=_is_unique(column),
@@ -386,15 +404,76 @@ def _column_shape(name: str, column: Column[Any], field: FieldInfo) -> ColumnSha
     )
 
 
+@lru_cache(maxsize=4096)
+def element_of(column: ColumnShape) -> ColumnShape | None:
+    """What a column contains, as a column: the items of an array, or the bounds of a range.
+
+    Args:
+        column: The column.
+
+    Returns:
+        The element; None if the column has none, or its annotation does not have their type.
+    """
+    stored = column.stored_type
+    name = type_name(stored)
+    annotation = _element_annotation(column.annotation.type)
+    if annotation is None:
+        return None
+    if isinstance(stored, ARRAY):
+        return _element(column, _item_type(stored, annotation), annotation)
+    if name in RANGES and is_range(column.annotation.type):
+        return _element(column, RANGES[name][0], annotation)
+    if name in MULTIRANGES and is_range(annotation.type):
+        return _element(column, range_type(stored), annotation)
+    return None
+
+
+def _element_annotation(container: Any) -> Annotation | None:
+    arguments = get_args(container)
+    is_list = get_origin(container) in (list, set, frozenset) or is_range(container)
+    if is_list or (get_origin(container) is tuple and arguments[1:] == (Ellipsis,)):
+        return Annotation.of(arguments[0]) if arguments else None
+    return None
+
+
+def _item_type(stored: ARRAY[Any], annotation: Annotation) -> TypeEngine[Any]:
+    """The type of the items of an array, which are arrays themselves if the annotation says so."""
+    is_nested = _element_annotation(annotation.type) is not None and not is_range(annotation.type)
+    if not is_nested or isinstance(stored.item_type, JSON):
+        return stored.item_type
+    dimensions = stored.dimensions
+    return ARRAY(stored.item_type, dimensions=dimensions - 1 if dimensions else None)
+
+
+def _element(column: ColumnShape, kind: TypeEngine[Any], annotation: Annotation) -> ColumnShape:
+    element: Column[Any] = Column(column.column.name, kind)
+    return replace(
+        column,
+        column=element,
+        annotation=annotation,
+        kind=_stored_kind(_kind(annotation), element, annotation.type),
+        nullable=annotation.nullable,
+        choices=_choices(element, annotation),
+    )
+
+
 def _elements(key: Any) -> Any:
     return key.constraint.elements if key.constraint is not None else [key]
 
 
-def _stored_kind(kind: ColumnKind, column: Column[Any]) -> ColumnKind:
+def _stored_kind(kind: ColumnKind, column: Column[Any], annotation: Any) -> ColumnKind:
     """The kind of the stored values: a text field may be an enum or a UUID in the database."""
-    if kind == "text" and isinstance(column.type, NativeEnum):
+    stored = type_on(column.type, "postgresql")
+    name = type_name(stored)
+    if name in SCALARS:
+        return "other" if annotation is Any else "native"
+    if name in RANGES:
+        return "range" if is_range(annotation) else "other"
+    if name in TEXT_FORMS or (name in MULTIRANGES and kind != "json"):
+        return "other"
+    if kind == "text" and isinstance(stored, NativeEnum):
         return "literal"
-    return "uuid" if kind == "text" and isinstance(column.type, Uuid) else kind
+    return "uuid" if kind == "text" and isinstance(stored, Uuid) else kind
 
 
 def _kind(annotation: Annotation) -> ColumnKind:
@@ -414,8 +493,9 @@ def _kind(annotation: Annotation) -> ColumnKind:
 
 
 def _choices(column: Column[Any], annotation: Annotation) -> tuple[str | int, ...] | None:
-    if isinstance(column.type, NativeEnum):
-        return tuple(column.type.enums)
+    stored = type_on(column.type, "postgresql")
+    if isinstance(stored, NativeEnum):
+        return tuple(stored.enums)
     return choices_of(column, annotation)
 
 

@@ -6,6 +6,7 @@ Pydantic decodes them as UTF-8, which most bytes are not.
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from math import log10
 from typing import Any, get_args, get_origin
 
@@ -31,6 +32,7 @@ from pydantic_core import (
 )
 
 from colonnade.models._annotations import Annotation
+from colonnade.models._native_types import is_range
 
 MAX_EXPONENT_DIGITS = 4 * 1024 * 1024
 """The maximum number of digits from exponents in JSON: PostgreSQL writes 1e308 with 309 digits."""
@@ -153,6 +155,38 @@ def _storable_texts(value: Any) -> Any:
     return value
 
 
+class RangeJSON:
+    """Marks a range: an object in JSON, with documented names."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_known_parts, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core)
+        for choice in schema.get("anyOf", [schema]):
+            # The definition of a range that occurs several times is generated, and changed, later.
+            with suppress(LookupError):
+                definition = handler.resolve_ref_schema(choice)
+                if definition.get("type") == "object":
+                    definition |= {"description": _RANGE, "additionalProperties": False}
+        return schema
+
+
+_RANGE = "A range of values. A bound of null means no limit; an empty range has no bounds."
+_RANGE_PARTS = {"lower", "upper", "bounds", "empty"}
+
+
+def _known_parts(value: Any) -> Any:
+    unknown = value.keys() - _RANGE_PARTS if isinstance(value, dict) else ()
+    if unknown:
+        raise ValueError(f"A range has lower, upper, bounds and empty, and no {min(unknown)!r}")
+    return value
+
+
 class Base64JSON:
     """Marks a bytes field: base64 in JSON."""
 
@@ -217,7 +251,8 @@ def mark_fields(fields: Mapping[str, FieldInfo], *, stored: bool) -> None:
     for field in fields.values():
         marker = _marker_of(field)
         is_marked = any(type(item) is marker for item in field.metadata)
-        if marker is not None and not is_marked and not (stored and marker is not Base64JSON):
+        is_check = marker not in (Base64JSON, RangeJSON)
+        if marker is not None and not is_marked and not (stored and is_check):
             # The list is shared with the class that the field was inherited from.
             field.metadata = [*field.metadata, marker()]
 
@@ -270,6 +305,8 @@ def _marker_of(field: FieldInfo) -> Callable[[], Any] | None:
     kind = Annotation.of_field(field)
     if kind.type is str:
         return StorableText
+    if is_range(kind.type):
+        return RangeJSON
     if _is_container(kind.type):
         return StorableJSON
     if kind.type is bytes and not any(

@@ -53,6 +53,7 @@ from colonnade.query._scopes import NO_SCOPES, Scope, Scopes, adapt_to_source
 from colonnade.query._time_buckets import units_of
 from colonnade.query._values import (
     compared_type,
+    range_bound,
     read_value,
     value_adapter,
     value_type,
@@ -112,6 +113,7 @@ __all__ = [
     "operators_of",
     "public_name",
     "quoted",
+    "range_bound",
     "read_includes",
     "read_ordering",
     "read_value",

@@ -17,7 +17,7 @@ from colonnade.query._operators import LISTS, OPERATORS, SEARCH, Operator
 from colonnade.query._path_reader import PathError, read_lookup
 from colonnade.query._paths import FieldPath
 from colonnade.query._queryable_tables import QueryableTable, did_you_mean
-from colonnade.query._values import read_value
+from colonnade.query._values import range_bound, read_value
 
 MAX_CONDITIONS = 100
 """The maximum number of conditions in a request, and of objects in ``where``. PostgreSQL plans
@@ -355,6 +355,9 @@ def _operand(column: ColumnShape, operator: Operator, operand: Any) -> Any:
     if operator in LISTS:
         operand = require_list(operator, operand)
         return _all_spellings(column, tuple(read(item) for item in operand))
+    bound = range_bound(column)
+    if operator in SEARCH and bound is not None:
+        return read_value(bound)(operand)
     if operator in SEARCH:
         if not isinstance(operand, str):
             raise ValueError(f"{operator} takes text")

@@ -36,7 +36,7 @@ from colonnade.query._queryable_tables import QueryableTable
 from colonnade.query._relations import RelationJoin
 from colonnade.query._row_sources import RowSource
 from colonnade.query._scopes import Scopes
-from colonnade.query._values import compared_type
+from colonnade.query._values import compared_type, range_bound
 
 TEXT = String()
 
@@ -97,6 +97,10 @@ class FilterCompiler:
 def _condition(
     operator: Operator, shape: ColumnShape, column: ColumnElement[Any], bind: str
 ) -> ColumnElement[bool]:
+    bound = range_bound(shape)
+    if operator in SEARCH and bound is not None:
+        value_in_range = bindparam(bind, type_=bound.column.type)
+        return column.op("@>", is_comparison=True)(value_in_range)
     if operator in SEARCH:
         return _text_search(operator, column, bindparam(bind, type_=TEXT))
     kind = compared_type(shape)

@@ -319,7 +319,8 @@ def _contains_any(arguments: _Arguments) -> str:
 
 def _array_length(arguments: _Arguments) -> str:
     if arguments.array_type is not None:
-        return f"cardinality({arguments.column})"
+        length = f"coalesce(array_length({arguments.column}, 1), 0)"
+        return f"CASE WHEN {arguments.column} IS NOT NULL THEN {length} END"
     return (
         f"CASE WHEN jsonb_typeof({arguments.member}) = 'array' "
         f"THEN jsonb_array_length({arguments.member}) END"

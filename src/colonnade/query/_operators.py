@@ -37,6 +37,8 @@ def operators_of(column: ColumnShape) -> tuple[Operator, ...]:
     null: tuple[Operator, ...] = ("is_null",)
     if column.kind in {"json", "bytes", "other"}:
         return null
+    if column.kind == "range":
+        return (*_EQUAL, *null, "contains")
     if column.kind in {"boolean", "enum", "literal", "ip"}:
         return _EQUAL + null
     return _EQUAL + _ORDER + null + (SEARCH if is_text(column) else ())

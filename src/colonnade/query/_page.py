@@ -362,8 +362,8 @@ def _cursor_parameters(columns: Sequence[SortColumn]) -> list[ColumnElement[Any]
         from_stored_text(
             bindparam(f"after_{index}", type_=TEXT),
             type_=TEXT
-            if isinstance(sort_column.path.shape.column.type, NativeEnum)
-            else sort_column.path.shape.column.type,
+            if isinstance(sort_column.path.shape.stored_type, NativeEnum)
+            else sort_column.path.shape.stored_type,
         )
         for index, sort_column in enumerate(columns)
     ]

@@ -16,7 +16,7 @@ from colonnade.models import ColumnShape, RelationShape, Shape
 from colonnade.query._comparisons import as_text, quoted, stored_datetime
 from colonnade.query._operators import Operator, operators_of
 from colonnade.query._row_sources import RowSource
-from colonnade.query._values import is_sortable
+from colonnade.query._values import compared_column, is_sortable
 
 
 class FieldPath:
@@ -79,7 +79,7 @@ class FieldPath:
     def sort_sql(self, rows: RowSource) -> ColumnElement[Any]:
         """The SQL of the value to sort by."""
         value = self.sql(rows)
-        return as_text(value) if isinstance(self.shape.column.type, NativeEnum) else value
+        return as_text(value) if isinstance(self.shape.stored_type, NativeEnum) else value
 
     def canonical_sql(self, rows: RowSource) -> ColumnElement[Any]:
         """The SQL of the value in one form, so that equal values are one group."""
@@ -99,8 +99,7 @@ class ColumnPath(FieldPath):
 
     def sql(self, rows: RowSource) -> ColumnElement[Any]:
         """The column."""
-        column: ColumnElement[Any] = rows.c[self.shape.column.key]
-        return column
+        return compared_column(self.shape, rows)
 
 
 class RelatedPath(FieldPath):

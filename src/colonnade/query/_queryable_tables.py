@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from sqlalchemy import inspect
+from sqlalchemy import ARRAY, JSON, inspect
+from sqlalchemy.types import TypeEngine
 
 from colonnade.errors import ModelError
 from colonnade.models import Annotation, ColumnShape, RelationShape, Shape, schemas
@@ -205,7 +206,7 @@ def _refuse_shared_names(
 
 def _path_of(name: str, column: ColumnShape, schema: type[BaseModel]) -> FieldPath:
     """The path of a column; requests see into JSON only where the schema shows all of it."""
-    if column.kind == "json":
+    if column.kind == "json" and _is_json_or_array(column.stored_type):
         field = next(
             field
             for field_name, field in schema.model_fields.items()
@@ -214,6 +215,11 @@ def _path_of(name: str, column: ColumnShape, schema: type[BaseModel]) -> FieldPa
         if column.accepts(field):
             return JSONPath.of_column(name, column)
     return column_path(name, column)
+
+
+def _is_json_or_array(kind: TypeEngine[Any]) -> bool:
+    """Whether values are found inside of a column: those of a multirange are not."""
+    return isinstance(getattr(kind, "impl_instance", kind), JSON | ARRAY)
 
 
 def _is_aggregate(path: list[str], shape: Shape) -> bool:

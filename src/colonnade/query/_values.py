@@ -10,10 +10,19 @@ from uuid import UUID
 
 from annotated_types import Ge, Le
 from pydantic import AfterValidator, AllowInfNan, AwareDatetime, NaiveDatetime, TypeAdapter
-from sqlalchemy import BigInteger, LargeBinary, Numeric
+from sqlalchemy import BigInteger, ColumnElement, LargeBinary, Numeric, String, type_coerce
+from sqlalchemy.sql.operators import OperatorClass
 from sqlalchemy.types import TypeEngine
 
-from colonnade.models import Base64JSON, ColumnShape, TextValue, require_storable
+from colonnade.models import (
+    Base64JSON,
+    ColumnShape,
+    TextValue,
+    element_of,
+    require_storable,
+    type_name,
+)
+from colonnade.query._native_values import range_value_type, scalar_type
 
 EPOCH = datetime(1970, 1, 1)
 MAX_DIGITS = 60
@@ -85,9 +94,19 @@ def value_type(column: ColumnShape) -> Any:
         return Literal[column.choices or ("",)]
     if column.kind == "text" and isinstance(column.column.type, TextValue):
         return Annotated[column.python_type, AfterValidator(str)]
+    if column.kind == "native":
+        return scalar_type(column)
+    bound = range_bound(column)
+    if bound is not None:
+        return range_value_type(column, value_type(bound))
     if column.kind in _TYPES_BY_KIND:
         return _TYPES_BY_KIND[column.kind]
     return column.python_type
+
+
+def range_bound(column: ColumnShape) -> ColumnShape | None:
+    """The bounds of a range as a column; None for other columns."""
+    return element_of(column) if column.kind == "range" else None
 
 
 @lru_cache(maxsize=4096)
@@ -128,7 +147,17 @@ def compared_type(column: ColumnShape) -> TypeEngine[Any]:
         return Numeric(asdecimal=True)  # the value may have more digits than the column
     if column.kind == "integer":
         return BigInteger()
-    return column.column.type
+    kind = column.column.type
+    return column.stored_type if type_name(kind) == "DOMAIN" else kind
+
+
+def compared_column(column: ColumnShape, source: Any) -> ColumnElement[Any]:
+    """A column of ``source`` for comparisons, with the type beneath its domain."""
+    value: ColumnElement[Any] = source.c[column.column.key]
+    if column.stored_type.operator_classes is OperatorClass.UNSPECIFIED:
+        return type_coerce(value, String())  # SQLAlchemy warns of such types
+    is_domain = type_name(column.column.type) == "DOMAIN"
+    return type_coerce(value, column.stored_type) if is_domain else value
 
 
 def is_text(column: ColumnShape) -> bool:
@@ -139,5 +168,5 @@ def is_text(column: ColumnShape) -> bool:
 def is_sortable(column: ColumnShape) -> bool:
     """Whether a column's values have an order."""
     return column.kind not in {"json", "bytes", "other"} and not isinstance(
-        column.column.type, LargeBinary
+        column.stored_type, LargeBinary
     )

@@ -26,6 +26,7 @@ from colonnade.resources._resource_checks import (
     OPERATIONS,
     refuse_orm_cascades,
     refuse_unknown_operations,
+    refuse_unserved_columns,
 )
 from colonnade.resources._resource_schemas import ResourceSchemas
 from colonnade.resources._schema_choices import (
@@ -674,6 +675,9 @@ class Resource(APIRouter):
         refuse_orm_cascades(self._shape, self._operations)
         for variant in variants:
             variant.refuse_bad_schemas(self._operations)
+            context = variant.table.table_context
+            create, update = context.create.schema, context.update.schema
+            refuse_unserved_columns(context, self._operations, create, update)
         by = f"the Resource of {self.model.__name__}"
         tables = _unique(each.table.table_context.tables() for each in variants)
         _scoping.mark_used(self.db, tables, by)

@@ -6,11 +6,12 @@ from typing import get_args
 from pydantic import BaseModel
 
 from colonnade.errors import ModelError
-from colonnade.models import Shape
-from colonnade.query import did_you_mean
+from colonnade.models import ColumnShape, Shape
+from colonnade.query import QueryableTable, did_you_mean
 from colonnade.resources import _scoping
 from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.routes._route_builder import Operation
+from colonnade.rows import Refusal, read_refusal, write_refusal
 from colonnade.writes import Hooks
 
 OPERATIONS: frozenset[Operation] = frozenset(get_args(Operation))
@@ -83,3 +84,51 @@ def refuse_protected_fields(shape: Shape, create: type[BaseModel], update: type[
                     "is the primary key, which an update cannot change" if schema is update else why
                 )
             raise ModelError(f"{schema.__name__}.{column.name} {why}: leave it out of the schema.")
+
+
+def refuse_unserved_columns(
+    table_context: ResourceContext,
+    operations: frozenset[Operation],
+    create: type[BaseModel],
+    update: type[BaseModel],
+) -> None:
+    """Refuse columns of PostgreSQL types that requests could not read or write.
+
+    Raises:
+        ModelError: A column cannot be read or written.
+    """
+    _refuse_unreadable_columns(table_context.queryable)
+    for schema, writes in ((create, {"create", "replace"}), (update, {"update"})):
+        if not operations & {*writes, "batch", "upsert"}:
+            continue
+        for column in table_context.shape.columns.values():
+            refusal = write_refusal(column)
+            if column.name in schema.model_fields and refusal is not None:
+                fixes = "make the field readonly with Field(readonly=True)"
+                raise _unserved_column(schema, column, "written", refusal, fixes)
+
+
+def _refuse_unreadable_columns(queryable: QueryableTable) -> None:
+    for column in queryable.columns.values():
+        refusal = read_refusal(column)
+        if refusal is not None:
+            raise _unserved_column(queryable.read, column, "read", refusal, "give it secret=True")
+    for target in queryable.relations.values():
+        _refuse_unreadable_columns(target.queryable)
+
+
+def _unserved_column(
+    schema: type[BaseModel], column: ColumnShape, done: str, refusal: Refusal, alternative: str
+) -> ModelError:
+    kind = type(column.column.type).__name__
+    fixes = [
+        *([] if refusal.fix is None else [refusal.fix]),
+        alternative,
+        f"leave it out of {schema.__name__}",
+        "convert its values with a TypeDecorator",
+    ]
+    advice = f"{', '.join(fixes)}, or serve it from a hand-written endpoint"
+    return ModelError(
+        f"{schema.__name__}.{column.name} cannot be {done} by requests: it is a column of type "
+        f"{kind}, and {refusal.why}. {advice[0].upper()}{advice[1:]}."
+    )

@@ -20,6 +20,7 @@ from colonnade.rows._statements import (
     state_text,
     within_size_limit,
 )
+from colonnade.rows._unserved_columns import Refusal, read_refusal, write_refusal
 from colonnade.rows._views import UnreadableRowError, View
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "BodyReader",
     "ColumnCodec",
     "GroupView",
+    "Refusal",
     "ReturnedRow",
     "UnreadableRowError",
     "View",
@@ -39,8 +41,10 @@ __all__ = [
     "json_array_agg",
     "load_json",
     "page_statement",
+    "read_refusal",
     "row_columns",
     "size_statement",
     "state_text",
     "within_size_limit",
+    "write_refusal",
 ]

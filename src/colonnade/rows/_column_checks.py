@@ -7,10 +7,18 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 from pydantic import TypeAdapter
-from sqlalchemy import Numeric
+from sqlalchemy import ARRAY, Numeric
 
-from colonnade.models import ColumnShape, require_storable, require_storable_json
+from colonnade.models import (
+    MULTIRANGES,
+    ColumnShape,
+    element_of,
+    require_storable,
+    require_storable_json,
+    type_name,
+)
 from colonnade.query import value_adapter
+from colonnade.rows._native_checks import check_address, items_check
 
 MAX_ROUNDED_DIGITS = 500
 """Numbers with more digits are not rounded; they fit no column, and the database rejects them."""
@@ -21,6 +29,9 @@ def column_check(column: ColumnShape) -> Callable[[Any], Any] | None:
 
     It raises ``pydantic.ValidationError``, ``ValueError`` or ``OverflowError``.
     """
+    if isinstance(column.stored_type, ARRAY) or type_name(column.stored_type) in MULTIRANGES:
+        item = element_of(column)
+        return items_check(require_storable_json if item is None else column_check(item))
     if column.kind == "json":
         return require_storable_json
     if column.kind == "text":
@@ -35,8 +46,10 @@ def column_check(column: ColumnShape) -> Callable[[Any], Any] | None:
         limit = 2 ** (column.integer_bits - 1)
         integer: TypeAdapter[Any] = TypeAdapter(Annotated[int, Ge(-limit), Le(limit - 1)])
         return integer.validator.validate_python
-    is_restricted_text = column.kind in {"literal", "uuid"} and column.python_type is str
-    if is_restricted_text or column.kind in {"time", "timedelta", "float"}:
+    if column.kind == "native" and column.python_type is not str:
+        return check_address
+    is_restricted_text = column.python_type is str and column.kind in {"literal", "uuid", "native"}
+    if is_restricted_text or column.kind in {"time", "timedelta", "float", "range"}:
         adapter = value_adapter(column)
         return adapter.validator.validate_python
     return None
@@ -48,7 +61,7 @@ def _check_text(value: Any) -> Any:
 
 def _rounded_to_scale(column: ColumnShape) -> Callable[[Any], Any] | None:
     """Round decimals as PostgreSQL does; SQLite would store more places than the column has."""
-    kind = column.column.type
+    kind = column.stored_type
     if not isinstance(kind, Numeric) or kind.scale is None:
         return None  # Colonnade's own types reject what they cannot store
     unit = Decimal(1).scaleb(-kind.scale)

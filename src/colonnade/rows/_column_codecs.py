@@ -14,7 +14,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
 import sqlmodel
+from pydantic import TypeAdapter
 from sqlalchemy import (
+    ARRAY,
     CHAR,
     JSON,
     Boolean,
@@ -29,6 +31,7 @@ from sqlalchemy import (
     Time,
     Uuid,
     func,
+    type_coerce,
     types,
 )
 from sqlalchemy import Enum as NativeEnum
@@ -36,7 +39,16 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.sql.elements import ColumnElement
 
 from colonnade.backends import Backend
-from colonnade.models import ColumnShape, from_base64
+from colonnade.models import (
+    MULTIRANGES,
+    RANGES,
+    SCALARS,
+    ColumnShape,
+    element_of,
+    from_base64,
+    type_name,
+    type_on,
+)
 from colonnade.query import WideDecimal, WideInteger, quoted
 from colonnade.rows._column_json import (
     boolean_json,
@@ -58,6 +70,15 @@ from colonnade.rows._column_json import (
     wide_number_json,
 )
 from colonnade.rows._json_sql import JSONText
+from colonnade.rows._native_json import (
+    SCALAR_JSON,
+    array_json,
+    multirange_json,
+    nested_array_json,
+    plain_array_json,
+    range_json,
+    scalar_json,
+)
 
 _NO_DIALECT = DefaultDialect()
 """For type processors, which expect a dialect; values read from JSON have no dialect."""
@@ -99,20 +120,44 @@ class OutputColumn:
 @lru_cache(maxsize=4096)
 def codec_of(column: ColumnShape) -> ColumnCodec:
     """The codec of a column."""
-    codec = _codec_of_type(column.column.type, column)
+    codec = _codec_on(column, "postgresql")
+    kinds = {column.column.type, column.stored_type, type_on(column.column.type, "sqlite")}
+    if len(kinds) > 1:
+        codec = _by_database(codec, _codec_on(column, "sqlite"), column)
+    return codec
+
+
+def _codec_on(column: ColumnShape, backend: Backend) -> ColumnCodec:
+    """The codec of a column on a database."""
+    kind = type_on(column.column.type, backend)
+    native = _native_codec(kind, column)
+    if native is not None:
+        return native
+    codec = _codec_of_type(kind, column)
     if codec.fallback_reason is not None:
         return codec
     if column.kind == "json" and not _round_trips_as_json(column.python_type):
         return ColumnCodec(
             codec.to_json, codec.from_json, f"{column.name} is JSON of type {_type_name(column)}"
         )
-    kind = column.column.type
     if column.kind not in _exact_kinds(kind, column.kind):
         reason = (
             f"{column.name} is a {_type_name(column)} in a column of type {type(kind).__name__}"
         )
         return ColumnCodec(codec.to_json, codec.from_json, reason)
     return codec
+
+
+def _by_database(codec: ColumnCodec, on_sqlite: ColumnCodec, column: ColumnShape) -> ColumnCodec:
+    """The codec of a column whose type has variants, or is a domain."""
+    stored = column.stored_type
+
+    def to_json(value: ColumnElement[Any], backend: Backend) -> JSONText:
+        if backend == "sqlite":
+            return on_sqlite.to_json(value, backend)
+        return codec.to_json(type_coerce(value, stored), backend)
+
+    return ColumnCodec(to_json, codec.from_json, codec.fallback_reason or on_sqlite.fallback_reason)
 
 
 def _exact_kinds(kind: types.TypeEngine[Any], default: str) -> Collection[str]:
@@ -133,7 +178,7 @@ def _type_name(column: ColumnShape) -> str:
 def _codec_of_type(kind: types.TypeEngine[Any], column: ColumnShape) -> ColumnCodec:
     if isinstance(kind, sqlmodel.UTCDateTime):
         return _AWARE_DATETIME
-    if isinstance(kind, Interval):
+    if isinstance(kind, Interval) or type_name(kind) == "INTERVAL":
         return _DURATION
     if isinstance(kind, types.TypeDecorator):
         return _type_decorator_codec(kind, column)
@@ -157,6 +202,53 @@ def _codec_of_type(kind: types.TypeEngine[Any], column: ColumnShape) -> ColumnCo
     return ColumnCodec(
         generic_json, _unchanged, f"{column.name} has a column type whose JSON is unknown: {kind!r}"
     )
+
+
+def _native_codec(kind: types.TypeEngine[Any], column: ColumnShape) -> ColumnCodec | None:
+    """The codec of a type that only PostgreSQL has; None for other types."""
+    name = type_name(kind)
+    if name in SCALARS:
+        return _scalar_codec(column)
+    if isinstance(kind, ARRAY):
+        return _array_codec(column)
+    if name not in RANGES and name not in MULTIRANGES:
+        return None
+    element = element_of(column)
+    if element is None:
+        return ColumnCodec(generic_json, _unchanged, f"{column.name} has no annotation of a range")
+    codec = codec_of(element)
+    write = range_json if name in RANGES else multirange_json
+    to_json = write(codec.to_json, element.stored_type)
+    return ColumnCodec(to_json, _read_as(column.python_type), codec.fallback_reason)
+
+
+def _scalar_codec(column: ColumnShape) -> ColumnCodec:
+    kind = column.python_type
+    if kind in SCALAR_JSON:
+        read = _unchanged if kind is str else _optional(kind)
+        return ColumnCodec(SCALAR_JSON[kind], read)
+    reason = f"{column.name} may be an IPv6 address, which PostgreSQL shortens differently"
+    return ColumnCodec(scalar_json, _read_as(kind), reason)
+
+
+def _array_codec(column: ColumnShape) -> ColumnCodec:
+    item = element_of(column)
+    if item is None or item.kind == "other" or isinstance(item.stored_type, ARRAY):
+        nested = f"{column.name} is an array of type {_type_name(column)}"
+        return ColumnCodec(nested_array_json, _unchanged, nested)
+    codec = codec_of(item)
+    reason = codec.fallback_reason
+    if get_origin(column.python_type) not in (list, tuple):
+        reason = f"{column.name} is a set, which PostgreSQL stores as an array"
+    if reason is None and isinstance(item.stored_type, _PLAIN_ITEMS):
+        to_json = plain_array_json(allows_null=item.nullable)
+    else:
+        to_json = array_json(codec.to_json, item.stored_type, allows_null=item.nullable)
+    return ColumnCodec(to_json, _optional(lambda items: list(map(codec.from_json, items))), reason)
+
+
+def _read_as(annotation: Any) -> Callable[[Any], Any]:
+    return _optional(TypeAdapter(annotation).validate_python)
 
 
 def _type_decorator_codec(kind: types.TypeDecorator[Any], column: ColumnShape) -> ColumnCodec:
@@ -252,7 +344,7 @@ def _unchanged(value: Any) -> Any:
     return value
 
 
-def _optional(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
+def _optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is None else parse(value)
 
 
@@ -273,6 +365,8 @@ _WIDE_DECIMAL = ColumnCodec(
     lambda column, backend: quoted('"') + wide_number_json(column, backend) + quoted('"'),
     _optional(Decimal),
 )
+_PLAIN_ITEMS = (String, Integer, Boolean, Uuid)
+"""Types of items that PostgreSQL's ``to_json`` writes like Pydantic."""
 
 _CODECS: tuple[tuple[type[Any], ColumnCodec], ...] = (
     (Boolean, ColumnCodec(boolean_json, _unchanged)),

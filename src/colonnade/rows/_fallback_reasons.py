@@ -20,7 +20,7 @@ _CHECK_NAMES = frozenset(
     # Of Pydantic (which does not export them), sqlmodel and Colonnade.
     ("_PydanticGeneralMetadata", "PydanticGeneralMetadata", "StringConstraints", "FieldFlags",
      "FieldInfoMetadata", "SetWhenStored", "WithoutNul", "StorableText",
-     "StorableJSON", "Base64JSON", "NamedValues")
+     "StorableJSON", "Base64JSON", "RangeJSON", "NamedValues")
 )  # fmt: skip
 _CHANGING_OPTIONS = ("strip_whitespace", "to_upper", "to_lower", "coerce_numbers_to_str")
 

@@ -10,12 +10,16 @@ from colonnade.migrations.adopt._columns import FieldSource
 from colonnade.models import attribute_name
 
 DATES = ("date", "datetime", "time", "timedelta")
+ADDRESSES = (
+    "IPv4Address", "IPv6Address", "IPv4Interface", "IPv6Interface", "IPv4Network", "IPv6Network",
+)  # fmt: skip
 MODULES = {
     **dict.fromkeys(DATES, "datetime"), "Decimal": "decimal", "Any": "typing",
     "Literal": "typing", "Optional": "typing", "UUID": "uuid", "NaiveDatetime": "pydantic",
     "postgresql": "sqlalchemy.dialects", "Field": "colonnade", "Relationship": "colonnade",
     "SQLModel": "colonnade", "Timestamps": "colonnade", "UTCTimestamp": "colonnade",
-    "LooseText": "colonnade",
+    "LooseText": "colonnade", "Range": "sqlalchemy.dialects.postgresql",
+    **dict.fromkeys(ADDRESSES, "ipaddress"),
     "text": "sqlalchemy",
 }  # fmt: skip
 ARGUMENTS = (

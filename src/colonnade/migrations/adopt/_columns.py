@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.types import TypeEngine
 
+from colonnade.migrations.adopt._native_annotations import native_annotation
 from colonnade.migrations.autogenerate._reflected import StoredTable
 from colonnade.migrations.operations._types import plain_type
 from colonnade.models import LooseText, UTCTimestamp, check_name
@@ -27,7 +28,7 @@ _BIND = re.compile(r"(?<![:\w\\]):(?=\w)(?!\w+:)")
 _ORDER = (
     "default", "primary_key", "foreign_key", "ondelete", "nullable", "unique", "index",
     "ge", "gt", "le", "lt", "min_length", "max_length", "max_digits", "decimal_places",
-    "sa_type", "sa_column_kwargs",
+    "readonly", "sa_type", "sa_column_kwargs",
 )  # fmt: skip
 _JSON = "dict[str, Any] | list[Any]"
 _DIALECTS: dict[str, Dialect] = {
@@ -231,7 +232,7 @@ def field_type_of(
         The field type, and whether the database stores it as the same type.
     """
     kinds = [_portable(kind, dialect) for kind in _field_types(column.type, dialect.name)]
-    text = FieldType("Any", sa.Text(), "Text")
+    text = FieldType("Any", sa.Text(), "Text", _readonly(dialect.name))
     if dialect.name != "sqlite":
         return (kinds[0], True) if kinds else (text, False)
     if stored_type == "":
@@ -273,11 +274,23 @@ def _field_types(column_type: Any, dialect: str) -> Iterator[FieldType]:
     if isinstance(column_type, LooseText):
         yield FieldType("str", column_type, "LooseText")
         return
+    native = native_annotation(column_type)
+    if native is not None:
+        yield FieldType(native, column_type, _type_source(column_type, dialect))
+        return
     yield from _plain_types(column_type, dialect)
     type_source = _type_source(column_type, dialect)
     if type_source is not None:
         generic = next(_plain_types(column_type, dialect), None)
-        yield FieldType(generic.annotation if generic else "Any", column_type, type_source)
+        if generic is not None:
+            yield FieldType(generic.annotation, column_type, type_source)
+        else:
+            yield FieldType("Any", column_type, type_source, _readonly(dialect))
+
+
+def _readonly(dialect: str) -> dict[str, str]:
+    """The options of a field of a type that requests can only read, in PostgreSQL's text form."""
+    return {"readonly": "True"} if dialect == "postgresql" else {}
 
 
 def _plain_types(column_type: Any, dialect: str) -> Iterator[FieldType]:
@@ -329,10 +342,12 @@ def _user_defined_types(column_type: Any, dialect: str) -> Iterator[FieldType]:
     inner_type = next(_field_types(inner_column_type, dialect), None)
     if inner_type is not None and type_source is not None:
         annotation = inner_type.annotation
-        is_domain = isinstance(column_type, postgresql.DOMAIN)
-        yield FieldType(
-            annotation if is_domain else f"list[{annotation}]", column_type, type_source
-        )
+        if isinstance(column_type, sa.ARRAY):
+            annotation = f"list[{annotation}]"
+        options = {}
+        if annotation in ("list[Any]", "list[bytes]"):
+            annotation, options = "Any", _readonly(dialect)
+        yield FieldType(annotation, column_type, type_source, options)
 
 
 def _time(column_type: Any, dialect: str) -> FieldType:

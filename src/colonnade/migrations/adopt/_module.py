@@ -10,7 +10,7 @@ from colonnade.migrations.adopt._classes import DATES, MODULES, ClassSource
 from colonnade.migrations.autogenerate._formatting import format_inline, format_lines
 
 WIDTH = 100
-_STANDARD = frozenset(("datetime", "decimal", "typing", "uuid"))
+_STANDARD = frozenset(("datetime", "decimal", "ipaddress", "typing", "uuid"))
 
 
 def module_of(classes: list[ClassSource]) -> str:

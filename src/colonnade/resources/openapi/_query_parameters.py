@@ -14,6 +14,7 @@ from colonnade.query import (
     Parameter,
     QueryableTable,
     include_paths,
+    range_bound,
 )
 from colonnade.resources.openapi._examples import (
     NoExampleError,
@@ -131,6 +132,9 @@ def _operand(parameter: Parameter) -> dict[str, Any]:
         if column.kind in {"text", "path"}:
             items["pattern"] = "^[^,\\[\\u0000]+$"
         return {"type": "array", "items": items, "minItems": 1, "maxItems": MAX_LIST_VALUES}
+    bound = range_bound(column)
+    if operator == "contains" and bound is not None:
+        return value_schema(bound)
     if operator.endswith(("contains", "startswith", "endswith")) and column is path.shape:
         return {"type": "string", "pattern": PLAIN_TEXT}
     return value_schema(column)

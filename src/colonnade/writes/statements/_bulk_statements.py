@@ -26,6 +26,7 @@ from sqlalchemy.schema import ColumnCollectionConstraint
 
 from colonnade._sqlalchemy_compat import has_bind_expression, variants_of
 from colonnade.database import Bound, Plan, StatementBatch
+from colonnade.models import RANGES, SCALARS, type_name
 from colonnade.query import (
     VALUE_PREFIX,
     Scopes,
@@ -48,6 +49,9 @@ ARRAY_TYPES = (
     types.Time, types.Interval, types.Uuid, types.LargeBinary, types.JSON,
 )  # fmt: skip
 """Types whose arrays SQLAlchemy and asyncpg encode element by element, like single values."""
+
+NATIVE_ARRAY_TYPES = frozenset(("INTERVAL", *SCALARS, *RANGES))
+"""The names of such types that only PostgreSQL has."""
 
 
 class BulkStatements:
@@ -426,6 +430,8 @@ def has_plain_array(kind: Any) -> bool:
         return False
     while isinstance(kind, TypeDecorator):
         kind = kind.impl_instance
+    if type_name(kind) in NATIVE_ARRAY_TYPES:
+        return True
     return isinstance(kind, ARRAY_TYPES) and not (isinstance(kind, Enum) and kind.native_enum)
 
 
