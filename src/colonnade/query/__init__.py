@@ -5,6 +5,7 @@ from colonnade.query._cursors import CursorPosition
 from colonnade.query._filter_reader import MAX_LIST_VALUES, FilterReader, Parameter
 from colonnade.query._filters import OPERATORS, Filter, Operator, operators_of
 from colonnade.query._includes import (
+    MAX_ROWS,
     ROWS_PER_PARENT,
     Include,
     Includes,
@@ -26,7 +27,7 @@ from colonnade.query._ordering import (
     sortable_columns,
 )
 from colonnade.query._page import Count, Page, ParentRow, key_clause
-from colonnade.query._parameters import OPTIONS, Option, PageReader
+from colonnade.query._parameters import DEFAULT_LIMIT, OPTIONS, Option, PageReader
 from colonnade.query._queryable_tables import (
     QueryableTable,
     RelationTarget,
@@ -44,7 +45,9 @@ from colonnade.query._values import (
 )
 
 __all__ = [
+    "DEFAULT_LIMIT",
     "MAX_LIST_VALUES",
+    "MAX_ROWS",
     "NO_SCOPES",
     "OPERATORS",
     "OPTIONS",

@@ -18,9 +18,9 @@ from starlette.types import Scope
 from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, schemas, snake
-from colonnade.query import Page, QueryableTable, did_you_mean
+from colonnade.query import DEFAULT_LIMIT, Page, QueryableTable, did_you_mean
 from colonnade.resources import _scoping, openapi
-from colonnade.resources._reads import ReadOperations, requested_page
+from colonnade.resources._reads import ReadOperations
 from colonnade.resources._resource_checks import (
     OPERATIONS,
     refuse_orm_cascades,
@@ -29,6 +29,12 @@ from colonnade.resources._resource_checks import (
     refuse_unset_columns,
 )
 from colonnade.resources._table_context import ResourceContext
+from colonnade.resources.contract._contract import (
+    NO_STATUSES,
+    UNREACHABLE,
+    TotalHeader,
+    contract_of,
+)
 from colonnade.resources.openapi._named_values import component_name
 from colonnade.resources.routes._disconnect import DEADLINE
 from colonnade.resources.routes._names import path_of
@@ -96,7 +102,19 @@ class Resource(APIRouter):
         dependencies: Dependencies of all routes, or a mapping of operations to dependencies; those
             of ``create``, ``update`` and ``delete`` apply to batches as well, and those of
             ``create`` and ``update`` to upserts and replacements.
-        max_limit: The maximum number of rows in a page and in a batch.
+        max_limit: The maximum number of rows in a page and in a batch; 1,000 by default.
+        default_limit: The number of rows in a page if the request sets no limit. None lists all
+            rows up to ``max_limit``, which must be set then.
+        envelope: A Pydantic class for the responses of lists, such as
+            ``class Items(BaseModel): data: list[Any]; count: int``. The names and types of its
+            fields say what they mean: see ``EnvelopeField``. A bare array by default.
+        total_header: A header of every list with the number of all rows: ``X-Total-Count`` or
+            ``Content-Range``. By default, X-Total-Count is sent if a request has ``count``.
+        statuses: The statuses of successful operations: ``{"delete": 204, "link": 204}``. 204 has
+            no body. ``create`` may have 200 instead of 201; ``update``, ``delete`` and ``link`` 204
+            instead of 200. Batches have the status of their operation.
+        unreachable: The status of a write with a foreign key to a row that does not exist or is
+            out of scope: 409, or 400, 403, 404 or 422.
         idempotency: A table of responses, ``class RequestKey(Idempotency, table=True)``: a repeated
             POST with the same ``Idempotency-Key`` gets the same response. Without it, the header is
             ignored.
@@ -155,7 +173,12 @@ class Resource(APIRouter):
         write_scope: Any = None,
         operations: set[Operation] | frozenset[Operation] = STANDARD,
         dependencies: Sequence[params.Depends] | Guards = (),
-        max_limit: int = 1000,
+        max_limit: int | None = None,
+        default_limit: int | None = DEFAULT_LIMIT,
+        envelope: type[BaseModel] | None = None,
+        total_header: TotalHeader | None = None,
+        statuses: Mapping[str, int] = NO_STATUSES,
+        unreachable: int = UNREACHABLE,
         idempotency: type[Idempotency] | None = None,
         deadline: float | None = DEADLINE,
         prefix: str | None = None,
@@ -165,14 +188,21 @@ class Resource(APIRouter):
         include_in_schema: bool = True,
     ) -> None:
         self._shape = Shape.of(model)
-        if max_limit < 1:
-            raise ModelError(f"max_limit must be at least 1, not {max_limit}")
         if deadline is not None and not deadline > 0:
             raise ModelError(f"deadline must be more than 0 seconds, or None, not {deadline}")
         self._deadline = deadline
         self._guards = _guards(dependencies)
         refuse_unknown_operations((*operations, *self._guards))
         self._operations = frozenset(operations)
+        self._contract = contract_of(
+            max_limit=max_limit,
+            default_limit=default_limit,
+            envelope=envelope,
+            total_header=total_header,
+            statuses=statuses,
+            unreachable=unreachable,
+            upserts="upsert" in operations,
+        )
         path = f"/{path_of(model.__name__)}" if prefix is None else prefix
         super().__init__(
             prefix=path,
@@ -193,7 +223,6 @@ class Resource(APIRouter):
         self._scoped = scope is not _scoping.Unscoped
         self._write_scoped = self._scoped and write_scope is not _scoping.Unscoped
         self._declare_scopes(scope, write_scope)
-        self._max_limit = max_limit
         self._idempotency = idempotency
         self._hooks = Hooks()
         self._nested = dict(nested or {})
@@ -347,7 +376,7 @@ class Resource(APIRouter):
 
     @cached_property
     def _reads(self) -> ReadOperations:
-        return ReadOperations(self.table_context, self._max_limit)
+        return ReadOperations(self.table_context, self._contract)
 
     @property
     def scopes(self) -> list[params.Depends]:
@@ -370,7 +399,7 @@ class Resource(APIRouter):
             RequestValidationError: 422, the query string is not valid.
         """
         try:
-            page = requested_page(self._reads.reader, self.table_context, request)
+            page = self._reads.requested_page(request)
         except QueryError as error:
             raise RequestValidationError(error.errors) from None
         return replace(page, context=context_of(request))
@@ -500,6 +529,8 @@ class Resource(APIRouter):
         table_context = self.table_context
         refuse_orm_cascades(self._shape, self._operations)
         refuse_protected_fields(self._shape, self.create, self.update)
+        if self._contract.envelope is not None:
+            self._contract.envelope.refuse_other_rows(self.read)
         if self._operations & {"create", "batch", "upsert", "replace"}:
             refuse_unset_columns(table_context, self._hooks)
         tables = table_context.tables()
@@ -517,7 +548,7 @@ class Resource(APIRouter):
             self._operations - bypassing_operations(taken, self.prefix),
             self._guards,
             self._writable_table,
-            self._max_limit,
+            self._contract,
             scopes,
             [
                 *_scoping.dependencies(self.db, nested_tables, self._shape.table),

@@ -1,6 +1,7 @@
 """The OpenAPI documentation of generated routes."""
 
 from colonnade.resources.openapi._bodies import Body
+from colonnade.resources.openapi._envelopes import listed_rows
 from colonnade.resources.openapi._parameters import (
     LazyParameters,
     create_only_parameter,
@@ -19,6 +20,7 @@ from colonnade.resources.openapi._responses import (
     changed_response,
     created_response,
     responses,
+    with_unreachable,
 )
 from colonnade.resources.openapi._rows import ParameterProblem, Rows
 
@@ -35,8 +37,10 @@ __all__ = [
     "etags_parameter",
     "header_parameter",
     "keys_parameter",
+    "listed_rows",
     "page_parameters",
     "path_parameter",
     "responses",
     "upsert_parameters",
+    "with_unreachable",
 ]
