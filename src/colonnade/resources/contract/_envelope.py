@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from copy import copy
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, PlainSerializer, create_model
+from pydantic import BaseModel, PlainSerializer, PydanticUndefinedAnnotation, create_model
 from pydantic_core import from_json
 
 from colonnade.errors import ModelError
@@ -76,6 +76,7 @@ class Envelope:
         self.model: Any = model
         if model.__pydantic_generic_metadata__["parameters"]:
             self.model = model[Any]  # type: ignore[index]  # a generic class
+        _complete(self.model)
         self._fields = read_fields(self.model, self.name)
         meanings = self._fields.all_meanings()
         self._refuse_other_lists(meanings)
@@ -149,6 +150,21 @@ class Envelope:
             f"The envelope {self.name} {why}. The database writes the rows: remove serializers and "
             f"computed fields that use {self.rows_name}."
         )
+
+
+def _complete(model: type[BaseModel]) -> None:
+    """Resolve quoted annotations that could not be resolved when the class was defined.
+
+    Raises:
+        ModelError: They name something that does not exist yet.
+    """
+    try:
+        model.model_rebuild()
+    except PydanticUndefinedAnnotation as error:
+        raise ModelError(
+            f"The envelope {model.__name__} has a field of the type {error.name!r}, which is not "
+            f"defined. Define it before the Resource."
+        ) from None
 
 
 def _writable(fields: Fields) -> Fields:
