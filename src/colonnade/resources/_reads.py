@@ -325,6 +325,8 @@ async def respond_with_page(
         view: The fields and relations of each row.
         contract: How the Resource answers.
     """
+    if contract.counts and page.count == "none":  # a page that an endpoint made
+        page = replace(page, count="exact")
     if page.count == "estimated" and table_context.backend == "sqlite":
         page = replace(page, count="exact")  # SQLite's planner gives no estimate
     try:

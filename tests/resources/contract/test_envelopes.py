@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     HttpUrl,
+    PlainSerializer,
     computed_field,
     create_model,
     field_serializer,
@@ -240,6 +242,12 @@ class TestForm:
         def write_total(self, total: int) -> str:
             return f"{total} tasks"
 
+    class Swapped(BaseModel):
+        data: list[Any] = PydanticField(max_length=1000)
+        count: int = PydanticField(alias="total")
+        total: int = PydanticField(alias="count")
+        has_more: Annotated[bool, PlainSerializer(str)]
+
     class OfSQLModel(SQLModel):
         data: list[Any]
         count: int
@@ -250,7 +258,7 @@ class TestForm:
             "result_rows": rows, "meta": {"total": 5, "next": None},
         }  # fmt: skip
 
-    @pytest.mark.parametrize("envelope", [Camel, Nested, Serialized, OfSQLModel])
+    @pytest.mark.parametrize("envelope", [Camel, Nested, Serialized, Swapped, OfSQLModel])
     def test_it_equals_what_fastapi_writes(
         self, db: Database, models: SimpleNamespace, envelope: type[BaseModel]
     ) -> None:
@@ -333,8 +341,13 @@ class TestLists:
         async def below(query: Page = Depends(tasks.query)) -> Response:
             return await tasks.answer(query.where(models.Task.parent_id.is_not(None)))
 
+        @tasks.get("/uncounted")
+        async def uncounted(query: Page = Depends(tasks.query)) -> Response:
+            return await tasks.answer(replace(query, count="none"))
+
         with serving(tasks) as client:
             page = client.get("/tasks/below?limit=1&fields=id")
+            assert client.get("/tasks/uncounted?limit=1&fields=id").json()["count"] == 5
             assert page.json() == {"data": [{"id": 3}], "count": 3}
             assert client.get("/tasks/below?count=none").status_code == 422
 
@@ -506,6 +519,10 @@ class TestRefusals:
 
         with pytest.raises(ModelError, match="does not write the rows as they are"):
             Resource(models.Task, db, envelope=Joined)
+        annotation: Any = Annotated[list[Any], PlainSerializer(lambda rows: "")]
+        annotated = create_model("Annotated", data=(annotation, ...))
+        with pytest.raises(ModelError, match="does not write the rows as they are"):
+            Resource(models.Task, db, envelope=annotated)
 
     def test_rows_of_another_type_are_refused(self, db: Database, models: SimpleNamespace) -> None:
         class Public(SQLModel):

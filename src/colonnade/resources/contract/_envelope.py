@@ -2,15 +2,22 @@
 
 from collections.abc import Mapping
 from copy import copy
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import BaseModel, PlainSerializer, PydanticUndefinedAnnotation, create_model
+from pydantic import (
+    BaseModel,
+    PlainSerializer,
+    PydanticUndefinedAnnotation,
+    WrapSerializer,
+    create_model,
+)
 from pydantic_core import from_json
 
 from colonnade.errors import ModelError
 from colonnade.resources.contract._envelope_fields import (
     Fields,
     Meaning,
+    absolute_links,
     has_absolute_links,
     read_fields,
     row_type,
@@ -29,8 +36,10 @@ class _Rows:
         raise TypeError("the rows are not read")
 
 
+_SERIALIZERS = (PlainSerializer, WrapSerializer)
+
 _ROWS: Final = _Rows()
-_ROWS_TYPE: Final = Annotated[Any, PlainSerializer(lambda _: _ROWS_TEXT)]
+_WRITE_ROWS: Final = PlainSerializer(lambda _: _ROWS_TEXT)
 
 _SAMPLE: Mapping[Meaning, Any] = {
     "rows": _ROWS,
@@ -126,17 +135,16 @@ class Envelope:
         return b"".join((head, rows, tail))
 
     def _refuse_other_lists(self, meanings: list[Meaning]) -> None:
+        if meanings.count("rows") > 1:
+            raise ModelError(
+                f"The envelope {self.name} has several lists of rows. A list of a Resource fills "
+                f"only one: remove the others."
+            )
         if "rows" not in self._fields.meanings.values():
             raise ModelError(
                 f"The envelope {self.name} has no list for the rows. Add a field such as "
                 f"items: list[Any]."
             )
-        for meaning in meanings:
-            if meaning == "rows" and meanings.count(meaning) > 1:
-                raise ModelError(
-                    f"The envelope {self.name} has several lists of rows. A list of a Resource "
-                    f"fills only one: remove the others."
-                )
 
     def _refuse_unwritable_rows(self) -> None:
         """Refuse a class that needs the rows themselves, or does not write them as they are."""
@@ -168,32 +176,36 @@ def _complete(model: type[BaseModel]) -> None:
 
 
 def _writable(fields: Fields) -> Fields:
-    """The same fields, whose rows and links accept text."""
-    types: dict[Meaning, Any] = {"rows": _ROWS_TYPE, "next": Any, "previous": Any}
-    plain = {
-        name: (types[meaning], _without_type(fields.model, name))
-        for name, meaning in fields.meanings.items()
-        if meaning in types
-    }
+    """The same fields, whose rows and URLs are written as they are."""
     nested = {name: _writable(below) for name, below in fields.nested.items()}
-    plain |= {name: (Any, _without_type(fields.model, name)) for name in nested}
+    serializers: dict[str, list[Any]] = {name: [] for name in (*nested, *absolute_links(fields))}
+    serializers |= {
+        name: [_WRITE_ROWS] for name, meaning in fields.meanings.items() if meaning == "rows"
+    }
+    if not serializers:
+        return fields
     created: Any = create_model
-    model = created(fields.model.__name__, __base__=fields.model, **plain) if plain else None
-    return Fields(model or fields.model, fields.meanings, nested)
+    changed = {
+        name: (Any, _untyped(fields.model, name, added)) for name, added in serializers.items()
+    }
+    model = created(fields.model.__name__, __base__=fields.model, **changed)
+    return Fields(model, fields.meanings, nested)
 
 
-def _without_type(model: type[BaseModel], name: str) -> Any:
-    """The field of a class with its aliases, and without its type."""
+def _untyped(model: type[BaseModel], name: str, added: list[Any]) -> Any:
+    """The field of a class with its aliases and serializers, after others, without its type."""
     field = copy(model.model_fields[name])
-    field.annotation, field.metadata = Any, []
+    serializers = [item for item in field.metadata if isinstance(item, _SERIALIZERS)]
+    field.annotation, field.metadata = Any, [*added, *serializers]
     return field
 
 
 def _construct(fields: Fields, values: Mapping[Meaning, Any]) -> BaseModel:
     nested = {name: _construct(below, values) for name, below in fields.nested.items()}
     filled = {name: values[meaning] for name, meaning in fields.meanings.items()}
-    construct: Any = fields.model.model_construct
-    instance: BaseModel = construct(**filled, **nested)
+    instance = fields.model.model_construct()
+    # Passed as arguments, values would also be looked up by the aliases of other fields.
+    instance.__dict__.update(filled, **nested)
     return instance
 
 

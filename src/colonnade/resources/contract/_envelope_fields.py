@@ -148,11 +148,17 @@ def read_fields(model: type[BaseModel], name: str = "") -> Fields:
 
 
 def has_absolute_links(fields: Fields) -> bool:
-    """Whether a link has a type such as ``HttpUrl``, which has no URLs without a host."""
-    links = [name for name, meaning in fields.meanings.items() if meaning in {"next", "previous"}]
-    return any(not _accepts(fields.model.model_fields[name], _PATH) for name in links) or any(
-        has_absolute_links(below) for below in fields.nested.values()
-    )
+    """Whether a link in an envelope is an absolute URL."""
+    return bool(absolute_links(fields)) or any(map(has_absolute_links, fields.nested.values()))
+
+
+def absolute_links(fields: Fields) -> list[str]:
+    """Return the links with a type such as ``HttpUrl``, which has no URLs without a host."""
+    return [
+        name
+        for name, meaning in fields.meanings.items()
+        if meaning in {"next", "previous"} and not _accepts(fields.model.model_fields[name], _PATH)
+    ]
 
 
 def _meaning(model: str, name: str, field: FieldInfo, *, is_only_list: bool) -> Meaning:

@@ -26,7 +26,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "Location": {"description": "The URL of the row", "schema": {"type": "string"}},
     "Link": {"description": "The next and previous pages", "schema": {"type": "string"}},
     "X-Total-Count": {
-        "description": "The total number of rows, if count is set",
+        "description": "The total number of rows, if they are counted",
         "schema": {"type": "integer"},
     },
     "Content-Range": {
