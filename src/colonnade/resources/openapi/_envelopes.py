@@ -57,7 +57,7 @@ class _EnvelopedRows(DocumentedAs):
             __base__=declared,
             __doc__=self.envelope.doc,
             __module__=declared.__module__,
-            **{name: (Annotated[Any, self.rows], field)},
+            **{name: (Any, field)},
         )
         return model
 
