@@ -159,7 +159,15 @@ from colonnade.models import (
     schemas,
 )
 from colonnade.query import Page
-from colonnade.resources import STANDARD, Problem, ReadYourWrites, Resource, Unscoped, problems
+from colonnade.resources import (
+    STANDARD,
+    EnvelopeField,
+    Problem,
+    ReadYourWrites,
+    Resource,
+    Unscoped,
+    problems,
+)
 
 __version__ = "0.1.0"
 
@@ -215,6 +223,7 @@ __all__ = [
     "Discriminator",
     "Double",
     "Enum",
+    "EnvelopeField",
     "FetchedValue",
     "Field",
     "Float",

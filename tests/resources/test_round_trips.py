@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 from sqlalchemy import event
 
 from colonnade import Database, Field, Resource, Timestamps, Versioned
@@ -123,6 +124,25 @@ def test_a_request_with_event_listeners_is_one_round_trip(
         assert response.status_code < 300
         trips.append(counted.trips() - before)
         assert len(seen) == 1, seen
+    assert min(trips) == 1, trips
+
+
+def test_a_list_with_an_envelope_is_one_round_trip(counted: CountedDatabase, db: Database) -> None:
+    class Items(BaseModel):
+        data: list[Any]
+        count: int
+        next: str | None
+
+    models = define_models()
+    db.create_all()
+    with serving(Resource(models.Task, db, envelope=Items)) as client:
+        client.post("/tasks:batch", json=[{"title": title} for title in "ABCD"])
+        trips = []
+        for _ in range(3):
+            client.get("/tasks/1")
+            before = counted.trips()
+            assert client.get("/tasks?limit=2").json()["count"] == 4
+            trips.append(counted.trips() - before)
     assert min(trips) == 1, trips
 
 

@@ -14,6 +14,7 @@ from colonnade.query._group_reader import GROUP_OPTIONS, GroupReader
 from colonnade.query._grouped_pages import MAX_GROUPS, GroupedPage
 from colonnade.query._grouping import GroupColumn, Grouping, Measure
 from colonnade.query._includes import (
+    MAX_ROWS,
     ROWS_PER_PARENT,
     Include,
     Includes,
@@ -38,7 +39,7 @@ from colonnade.query._ordering import (
     sortable_paths,
 )
 from colonnade.query._page import Count, Page, ParentRow, key_clause
-from colonnade.query._parameters import OPTIONS, Option, PageReader
+from colonnade.query._parameters import DEFAULT_LIMIT, OPTIONS, Option, PageReader
 from colonnade.query._paths import FieldPath
 from colonnade.query._queryable_tables import (
     QueryableTable,
@@ -60,10 +61,12 @@ from colonnade.query._values import (
 )
 
 __all__ = [
+    "DEFAULT_LIMIT",
     "FUNCTIONS",
     "GROUP_OPTIONS",
     "MAX_GROUPS",
     "MAX_LIST_VALUES",
+    "MAX_ROWS",
     "NO_SCOPES",
     "OPERATORS",
     "OPTIONS",

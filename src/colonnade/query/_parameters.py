@@ -52,6 +52,8 @@ class PageReader:
     Args:
         queryable: The table, and the columns and relations that requests can use.
         max_limit: The maximum number of rows in a page.
+        default_limit: The number of rows in a page if the request sets no limit.
+        always_counts: Whether every response has the number of all rows.
         options: The allowed parameters besides filters.
         filters: Whether filters are allowed.
     """
@@ -61,12 +63,17 @@ class PageReader:
         queryable: QueryableTable,
         *,
         max_limit: int = 1000,
+        default_limit: int = DEFAULT_LIMIT,
+        always_counts: bool = False,
         options: frozenset[str] = OPTIONS,
         filters: bool = True,
     ) -> None:
         self.queryable = queryable
         self.max_limit = max_limit
-        self.default_limit = min(DEFAULT_LIMIT, max_limit)
+        self.default_limit = min(default_limit, max_limit)
+        self.counts: tuple[Count, ...] = get_args(Count)
+        if always_counts:
+            self.counts = ("exact", "estimated")
         self.options = options
         self._filters = filters
         self._cached_page = lru_cache(maxsize=CACHED_PAGES)(self._parse_page)
@@ -86,6 +93,12 @@ class PageReader:
         if known is not None or not self._filters:
             return known
         return read_parameter(name, self.queryable)
+
+    @property
+    def default_rows(self) -> int:
+        """The maximum number of rows, related ones included, of a page without parameters."""
+        included = read_includes(None, self.queryable)
+        return self.default_limit * (1 + max_included_rows(included, self.queryable))
 
     def knows(self, name: str) -> bool:
         """Whether a query parameter is an option or a filter of this table."""
@@ -249,13 +262,14 @@ class QueryStringParser:
 
     def count(self) -> Count:
         text = self.single("count")
-        for known in get_args(Count):
+        default, *others = self._reader.counts
+        for known in (default, *others):
             if text == known:
-                exactness: Count = known
-                return exactness
+                return known
         if text is not None:
-            self.add_error("count", "count", "count must be none, exact or estimated", text)
-        return "none"
+            names = f"{', '.join(self._reader.counts[:-1])} or {self._reader.counts[-1]}"
+            self.add_error("count", "count", f"count must be {names}", text)
+        return default
 
     def fields(self) -> tuple[str, ...] | None:
         text = self.comma_separated("fields")

@@ -3,6 +3,7 @@
 from colonnade.resources._resource import STANDARD, Resource
 from colonnade.resources._resource_checks import OPERATIONS
 from colonnade.resources._scoping import Unscoped
+from colonnade.resources.contract._envelope_fields import EnvelopeField
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._exception_handlers import problems
 from colonnade.resources.routes._read_your_writes import ReadYourWrites
@@ -11,6 +12,7 @@ from colonnade.resources.routes._route_builder import Operation
 __all__ = [
     "OPERATIONS",
     "STANDARD",
+    "EnvelopeField",
     "Operation",
     "Problem",
     "ReadYourWrites",

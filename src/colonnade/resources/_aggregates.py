@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from colonnade.database import Plan
 from colonnade.errors import QueryError, error_entry
 from colonnade.query import MAX_GROUPS, GroupedPage, GroupReader, Page, named_tables
-from colonnade.resources._reads import page_links, page_values, query_of, url_of
+from colonnade.resources._page_links import link_header, page_links
+from colonnade.resources._reads import page_values, query_of, url_of
 from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.responses._bodies import JSONBody
 from colonnade.resources.responses._problems import Problem
@@ -49,7 +50,7 @@ class AggregateOperations:
         self._refuse_errors(page)
         view, row = await self._load(context_of(request), page)
         body = row.body.encode() if view.is_exact else view.render_all(from_json(row.body))
-        return JSONBody(body, 200, page_links(page, row))
+        return JSONBody(body, 200, link_header(page_links(page, row)))
 
     async def values(
         self, context: RequestContext, page: Page, group_by: Sequence[str], aggregate: Sequence[str]

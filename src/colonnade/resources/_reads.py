@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote
 
 from fastapi import Request, Response
 from pydantic_core import from_json
-from sqlalchemy import BigInteger, bindparam, cast, func, literal_column, select
+from sqlalchemy import CTE, BigInteger, bindparam, cast, func, literal_column, select
 from sqlalchemy import Table as SQLTable
 
 from colonnade.backends import Backend
@@ -30,8 +30,11 @@ from colonnade.query import (
 )
 from colonnade.resources._explain import Explain
 from colonnade.resources._fastapi_compat import declared_query_names
+from colonnade.resources._page_links import Neighbors, offset_links, page_cursors, page_links
 from colonnade.resources._table_context import ResourceContext
+from colonnade.resources.contract._contract import Contract
 from colonnade.resources.responses._bodies import JSONBody
+from colonnade.resources.responses._pages import page_response
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.responses._unreadable import (
     FAILURES,
@@ -62,10 +65,9 @@ MAX_CACHED_PATH = 200
 """Longest path, in characters, whose quoted form is cached."""
 
 _URL_SIGNS = "!$&'()*+,=:@/?%~-._[]"
+_HOST_SIGNS = "!$&'()*+,=:@%~-._[]"
 _UNSAFE = re.compile(r"[^A-Za-z0-9" + re.escape(_URL_SIGNS) + "]")
 """Characters that must be quoted in a Link header; a ``;`` could be read as the end of the URL."""
-
-_POSITION_PARAMETERS = re.compile(r"(?:(?<=&)|^)(?:cursor|offset)=[^&]*&?")
 
 
 def query_of(
@@ -132,10 +134,17 @@ def _quoted(path: str) -> str:
     return quote(path, safe="/@:!$&'()*+;=,~-._")
 
 
-def url_of(request: Request) -> str:
-    """Return the path and the query string of a request, as the client wrote them."""
+def url_of(request: Request, *, is_absolute: bool = False) -> str:
+    """Return the path and the query string of a request, as the client wrote them.
+
+    Args:
+        request: The request.
+        is_absolute: Whether to return the scheme and the host as well.
+    """
     raw: bytes = request.scope["query_string"]
     path = path_of(request)
+    if is_absolute:
+        path = f"{request.url.scheme}://{quote(request.url.netloc, safe=_HOST_SIGNS)}{path}"
     if not raw:
         return path
     query = raw.decode("latin-1")
@@ -149,6 +158,8 @@ def requested_page(
     table_context: ResourceContext,
     request: Request,
     relation: RelationShape | None = None,
+    *,
+    has_absolute_links: bool = False,
 ) -> Page:
     """Return the page that a request asks for.
 
@@ -157,6 +168,7 @@ def requested_page(
         table_context: The table of the route.
         request: The request.
         relation: The relation in the path, whose rows the page has.
+        has_absolute_links: Whether links to other pages are absolute URLs.
 
     Raises:
         QueryError: Its query string is not valid.
@@ -165,7 +177,8 @@ def requested_page(
     """
     query = query_of(request, reader.knows)
     scopes = table_context.scopes(request)
-    return read_page(reader, query, scopes, url_of(request), relation)
+    url = url_of(request, is_absolute=has_absolute_links)
+    return read_page(reader, query, scopes, url, relation)
 
 
 def read_page(
@@ -191,26 +204,35 @@ class ReadOperations:
 
     Args:
         table_context: The table.
-        max_limit: The maximum number of rows in a page.
+        contract: How the Resource answers.
     """
 
-    def __init__(self, table_context: ResourceContext, max_limit: int) -> None:
+    def __init__(self, table_context: ResourceContext, contract: Contract) -> None:
         self.table_context = table_context
-        self.reader = PageReader(table_context.queryable, max_limit=max_limit)
+        self.contract = contract
+        self.reader = contract.reader(table_context.queryable)
         self.row_reader = PageReader(
             table_context.queryable, options=frozenset(("fields", "include")), filters=False
         )
-        self.tree_reader = PageReader(
+        self.tree_reader = contract.reader(
             table_context.queryable,
-            max_limit=max_limit,
             options=frozenset(("fields", "include", "limit", "offset")),
             filters=False,
+        )
+
+    def requested_page(self, request: Request) -> Page:
+        """Return the page of the table that a request asks for: see ``requested_page``."""
+        return requested_page(
+            self.reader,
+            self.table_context,
+            request,
+            has_absolute_links=self.contract.has_absolute_links,
         )
 
     async def page(self, context: RequestContext, page: Page) -> Response:
         """Respond with a page of the table."""
         view = self.table_context.views.get(page.fields, page.include)
-        return await respond_with_page(context, self.table_context, page, view)
+        return await respond_with_page(context, self.table_context, page, view, self.contract)
 
     async def row(self, request: Request, key: tuple[Any, ...]) -> Response:
         """Respond with one row, or with 304 if the client has its current version."""
@@ -258,7 +280,8 @@ class ReadOperations:
         knows = self.tree_reader.knows
         query = query_of(request, lambda name: name == "depth" or knows(name))
         query = [pair for pair in query if pair[0] != "depth"]
-        page = read_page(self.tree_reader, query, scopes, url_of(request))
+        url = url_of(request, is_absolute=self.contract.has_absolute_links)
+        page = read_page(self.tree_reader, query, scopes, url)
         view = table_context.views.get(page.fields, page.include)
         parent = ParentRow(table_context.shape, relation, key)
         statement = _tree_statement(parent, view, page, table_context.backend)
@@ -278,14 +301,20 @@ class ReadOperations:
                 raise Problem.of(too_large("This page"))
             body = render_rows(view, row.body)
         except FAILURES as error:
-            rows = _tree_rows(parent, view, page), parameters
+            rows = _tree_rows(_tree(parent, page), view, scopes), parameters
             await name_unreadable(context, error, table_context, view, scopes, lambda: rows)
             raise
-        return JSONBody(body, 200, _offset_links(page, row.found > page.limit))
+        links = offset_links(page, row.found > page.limit)
+        total = row.total if page.is_counted else None
+        return page_response(self.contract, page, body, Neighbors(links), row.found, total)
 
 
 async def respond_with_page(
-    context: RequestContext, table_context: ResourceContext, page: Page, view: View
+    context: RequestContext,
+    table_context: ResourceContext,
+    page: Page,
+    view: View,
+    contract: Contract,
 ) -> Response:
     """Respond with a page.
 
@@ -294,7 +323,10 @@ async def respond_with_page(
         table_context: The table of the route.
         page: The requested page, of this table or one of its relations.
         view: The fields and relations of each row.
+        contract: How the Resource answers.
     """
+    if contract.counts and page.count == "none":  # a page that an endpoint made
+        page = replace(page, count="exact")
     if page.count == "estimated" and table_context.backend == "sqlite":
         page = replace(page, count="exact")  # SQLite's planner gives no estimate
     try:
@@ -306,12 +338,14 @@ async def respond_with_page(
         rows = partial(rows_of_page, page)
         await name_unreadable(context, error, table_context, view, page.scopes, rows)
         raise
-    headers = page_links(page, row)
+    total: int | None = None
     if page.is_counted:
-        headers["X-Total-Count"] = str(row.total)
+        total = row.total
     elif page.count == "estimated":
-        headers["X-Total-Count"] = str(await _estimate(context, table_context, page))
-    return JSONBody(body, 200, headers)
+        total = await _estimate(context, table_context, page)
+    cursors = page_cursors(page, row) if contract.has_cursors else {}
+    neighbors = Neighbors(page_links(page, row), cursors)
+    return page_response(contract, page, body, neighbors, row.found, total)
 
 
 async def _load_page(
@@ -388,54 +422,8 @@ def _limit_parameters(page: Page) -> dict[str, int]:
     return {"limit_": page.limit + 1, "shown_": page.limit}
 
 
-def page_links(page: Page, row: Any) -> dict[str, str]:
-    """Build the Link header: by offset if the request has one, by cursor otherwise."""
-    more = row.found > page.limit
-    if page.offset or not page.url:
-        return _offset_links(page, more) if page.url else {}
-    links: list[str] = []
-    if not row.found:
-        return {}
-    if page.backwards:
-        links.append(_link(page, "next", row.first, backwards=False))
-        if more:
-            links.append(_link(page, "prev", row.last, backwards=True))
-    else:
-        if more:
-            links.append(_link(page, "next", row.last, backwards=False))
-        if page.position is not None:
-            links.append(_link(page, "prev", row.first, backwards=True))
-    return {"Link": ", ".join(links)} if links else {}
-
-
-def _link(page: Page, rel: str, values: str, *, backwards: bool) -> str:
-    cursor = page.cursor(values, backwards=backwards)
-    return f'<{_with_parameters(page.url, {"cursor": cursor})}>; rel="{rel}"'
-
-
-def _offset_links(page: Page, more: bool) -> dict[str, str]:
-    links: list[str] = []
-    if more:
-        following = _with_parameters(page.url, {"offset": str(page.offset + page.limit)})
-        links.append(f'<{following}>; rel="next"')
-    if page.offset:
-        before = _with_parameters(page.url, {"offset": str(max(0, page.offset - page.limit))})
-        links.append(f'<{before}>; rel="prev"')
-    return {"Link": ", ".join(links)} if links else {}
-
-
-def _with_parameters(url: str, values: dict[str, str]) -> str:
-    path, _, query = url.partition("?")
-    rest = _POSITION_PARAMETERS.sub("", query).strip("&")
-    if "cursor" not in rest and "offset" not in rest:  # not even percent-encoded
-        return f"{path}?{rest}{'&' if rest else ''}{urlencode(values)}"
-    pairs = parse_qsl(query, keep_blank_values=True)
-    kept = [pair for pair in pairs if pair[0] not in {"cursor", "offset"}]
-    return f"{path}?{urlencode([*kept, *values.items()])}"
-
-
-def _tree_rows(parent: ParentRow, view: View, page: Page) -> Any:
-    """Build the SELECT of the descendants of a row, level by level."""
+def _tree(parent: ParentRow, page: Page) -> CTE:
+    """Build the CTE of the descendants of a row, with their levels."""
     shape = parent.shape
     table: SQLTable = shape.table
     pairs = parent.relation.pairs
@@ -454,7 +442,7 @@ def _tree_rows(parent: ParentRow, view: View, page: Page) -> Any:
         .cte("colonnade_tree", recursive=True)
     )
     below = table.alias()
-    tree = tree.union_all(
+    return tree.union_all(
         select(*below.c, tree.c.level_ + 1)
         .select_from(below, tree)
         .where(
@@ -463,7 +451,11 @@ def _tree_rows(parent: ParentRow, view: View, page: Page) -> Any:
             *page.scopes.clauses(table, below),
         )
     )
-    rows = RowSource(tree, page.scopes)
+
+
+def _tree_rows(tree: CTE, view: View, scopes: Scopes) -> Any:
+    """Build the SELECT of the descendants of a row, level by level."""
+    rows = RowSource(tree, scopes)
     keys = (sort_column.expression(rows) for sort_column in key_ordering(view.queryable.shape))
     return (
         select(tree)
@@ -474,14 +466,21 @@ def _tree_rows(parent: ParentRow, view: View, page: Page) -> Any:
 
 
 def _tree_statement(parent: ParentRow, view: View, page: Page, backend: Backend) -> Any:
-    """Build the SELECT of a tree: ``body``, ``found`` rows, and whether the ``parent`` exists."""
-    rows = _tree_rows(parent, view, page).subquery()
+    """Build the SELECT of a tree: ``body``, ``found`` rows, and whether the ``parent`` exists.
+
+    If the page is counted, it has the ``total`` of all descendants as well.
+    """
+    tree = _tree(parent, page)
+    rows = _tree_rows(tree, view, page.scopes).subquery()
     numbered = select(
         view.text(rows, page.scopes, backend).label("j"), func.row_number().over().label("n")
     ).subquery()
     shown = numbered.c.n <= bindparam("shown_", type_=BigInteger())
-    return select(
+    columns: list[Any] = [
         within_size_limit(json_array_agg(numbered.c.j, backend, only=shown), backend).label("body"),
         func.count().label("found"),
         parent.exists(page.scopes).label("parent"),
-    ).select_from(numbered)
+    ]
+    if page.is_counted:
+        columns.append(select(func.count()).select_from(tree).scalar_subquery().label("total"))
+    return select(*columns).select_from(numbered)

@@ -18,10 +18,10 @@ from starlette.types import Scope
 from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, snake
-from colonnade.query import MAX_GROUPS, Page, QueryableTable, did_you_mean
+from colonnade.query import DEFAULT_LIMIT, MAX_GROUPS, Page, QueryableTable, did_you_mean
 from colonnade.resources import _scoping, openapi
 from colonnade.resources._aggregates import AggregateOperations
-from colonnade.resources._reads import ReadOperations, requested_page
+from colonnade.resources._reads import ReadOperations
 from colonnade.resources._resource_checks import (
     OPERATIONS,
     refuse_orm_cascades,
@@ -41,6 +41,12 @@ from colonnade.resources._schema_choices import (
 from colonnade.resources._schema_registry import declare_choice, mark_links, mark_schemas
 from colonnade.resources._scope_conditions import ScopeCondition
 from colonnade.resources._table_context import ResourceContext
+from colonnade.resources.contract._contract import (
+    NO_STATUSES,
+    UNREACHABLE,
+    TotalHeader,
+    contract_of,
+)
 from colonnade.resources.openapi._named_values import component_name
 from colonnade.resources.routes._choice_routes import ResourceVariant, generated_routes
 from colonnade.resources.routes._disconnect import DEADLINE
@@ -118,9 +124,21 @@ class Resource(APIRouter):
             of ``create``, ``update`` and ``delete`` apply to batches as well, and those of
             ``create`` and ``update`` to upserts and replacements, and those of ``list`` to
             aggregates.
-        max_limit: The maximum number of rows in a page and in a batch.
+        max_limit: The maximum number of rows in a page and in a batch; 1,000 by default.
+        default_limit: The number of rows in a page if the request sets no limit. None lists all
+            rows up to ``max_limit``, which must be set then.
         aggregate_exclude: The fields that requests can neither group by nor aggregate, such as
             ``["salary"]``.
+        envelope: A Pydantic class for the responses of lists, such as
+            ``class Items(BaseModel): data: list[Any]; count: int``. The names and types of its
+            fields say what they mean: see ``EnvelopeField``. A bare array by default.
+        total_header: A header of every list with the number of all rows: ``X-Total-Count`` or
+            ``Content-Range``. By default, X-Total-Count is sent if a request has ``count``.
+        statuses: The statuses of successful operations: ``{"delete": 204, "link": 204}``. 204 has
+            no body. ``create`` may have 200 instead of 201; ``update``, ``delete`` and ``link`` 204
+            instead of 200. Batches have the status of their operation.
+        unreachable: The status of a write with a foreign key to a row that does not exist or is
+            out of scope: 409, or 400, 403, 404 or 422.
         idempotency: A table of responses, ``class RequestKey(Idempotency, table=True)``: a repeated
             POST with the same ``Idempotency-Key`` gets the same response. Without it, the header is
             ignored.
@@ -179,8 +197,13 @@ class Resource(APIRouter):
         write_scope: Any = None,
         operations: set[Operation] | frozenset[Operation] = STANDARD,
         dependencies: Sequence[params.Depends] | Guards = (),
-        max_limit: int = 1000,
+        max_limit: int | None = None,
+        default_limit: int | None = DEFAULT_LIMIT,
         aggregate_exclude: Sequence[str] = (),
+        envelope: type[BaseModel] | None = None,
+        total_header: TotalHeader | None = None,
+        statuses: Mapping[str, int] = NO_STATUSES,
+        unreachable: int = UNREACHABLE,
         idempotency: type[Idempotency] | None = None,
         deadline: float | None = DEADLINE,
         prefix: str | None = None,
@@ -190,14 +213,21 @@ class Resource(APIRouter):
         include_in_schema: bool = True,
     ) -> None:
         self._shape = Shape.of(model)
-        if max_limit < 1:
-            raise ModelError(f"max_limit must be at least 1, not {max_limit}")
         if deadline is not None and not deadline > 0:
             raise ModelError(f"deadline must be more than 0 seconds, or None, not {deadline}")
         self._deadline = deadline
         self._guards = _guards(dependencies)
         refuse_unknown_operations((*operations, *self._guards))
         self._operations = frozenset(operations)
+        self._contract = contract_of(
+            max_limit=max_limit,
+            default_limit=default_limit,
+            envelope=envelope,
+            total_header=total_header,
+            statuses=statuses,
+            unreachable=unreachable,
+            upserts="upsert" in operations,
+        )
         path = f"/{path_of(model.__name__)}" if prefix is None else prefix
         super().__init__(
             prefix=path,
@@ -221,7 +251,6 @@ class Resource(APIRouter):
         self._scoped = scope is not _scoping.Unscoped
         self._write_scoped = self._scoped and write_scope is not _scoping.Unscoped
         self._declare_scopes(scope, write_scope)
-        self._max_limit = max_limit
         self._aggregate_exclude = tuple(aggregate_exclude)
         self._all_aggregates: dict[ResourceContext, AggregateOperations] = {}
         self._idempotency = idempotency
@@ -308,7 +337,7 @@ class Resource(APIRouter):
             write_scoped=self._write_scoped,
             deadline=self._deadline,
         )
-        return ReadOperations(table_context, self._max_limit)
+        return ReadOperations(table_context, self._contract)
 
     def _writable_table(self, selection: Selection) -> ResourceTable:
         """The table as writes reach it, also those of Resources that nest this one."""
@@ -462,7 +491,7 @@ class Resource(APIRouter):
         """
         reads = self._schemas.requested_reads(request)
         try:
-            page = requested_page(reads.reader, reads.table_context, request)
+            page = reads.requested_page(request)
         except QueryError as error:
             raise RequestValidationError(error.errors) from None
         return replace(page, context=context_of(request))
@@ -678,6 +707,8 @@ class Resource(APIRouter):
             context = variant.table.table_context
             create, update = context.create.schema, context.update.schema
             refuse_unserved_columns(context, self._operations, create, update)
+            if self._contract.envelope is not None:
+                self._contract.envelope.refuse_other_rows(context.queryable.read)
         by = f"the Resource of {self.model.__name__}"
         tables = _unique(each.table.table_context.tables() for each in variants)
         _scoping.mark_used(self.db, tables, by)
@@ -693,7 +724,7 @@ class Resource(APIRouter):
             self._operations - bypassing_operations(taken, self.prefix),
             self._guards,
             first,
-            self._max_limit,
+            self._contract,
             _scoping.dependencies(self.db, tables, self._shape.table),
             [
                 *(Depends(choice.optional) for choice in self._nested_choices),

@@ -1,6 +1,7 @@
 """The OpenAPI documentation of generated routes."""
 
 from colonnade.resources.openapi._bodies import Body
+from colonnade.resources.openapi._envelopes import listed_rows
 from colonnade.resources.openapi._groups import Groups, group_parameters
 from colonnade.resources.openapi._one_of import merged_parameters, one_of_annotations
 from colonnade.resources.openapi._parameters import (
@@ -21,6 +22,7 @@ from colonnade.resources.openapi._responses import (
     changed_response,
     created_response,
     responses,
+    with_unreachable,
 )
 from colonnade.resources.openapi._rows import ParameterProblem, Rows
 
@@ -39,10 +41,12 @@ __all__ = [
     "group_parameters",
     "header_parameter",
     "keys_parameter",
+    "listed_rows",
     "merged_parameters",
     "one_of_annotations",
     "page_parameters",
     "path_parameter",
     "responses",
     "upsert_parameters",
+    "with_unreachable",
 ]

@@ -148,8 +148,10 @@ def _option(name: str, reader: PageReader, named_type: Any) -> tuple[dict[str, A
         "offset": (_integer(0, 2**63 - 1, 0), "Number of rows to skip; not with a cursor"),
         "cursor": ({"type": "string"}, "A cursor from the Link header of another page"),
         "count": (
-            {"type": "string", "enum": list(COUNTS), "default": "none"},
-            "Count all rows, and return the number in X-Total-Count",
+            {"type": "string", "enum": list(reader.counts), "default": reader.counts[0]},
+            "Count all rows, and return the number in X-Total-Count"
+            if reader.counts == COUNTS
+            else "How to count all rows",
         ),
         "order_by": (
             {
@@ -175,7 +177,7 @@ def _option(name: str, reader: PageReader, named_type: Any) -> tuple[dict[str, A
         ),
     }
     schema, description = options[name]
-    if named_type is not None:
+    if named_type is not None and (name != "count" or reader.counts == COUNTS):
         schema = _with_reference(schema, name_of(named_type))
     return schema, description
 

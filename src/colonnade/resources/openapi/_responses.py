@@ -6,6 +6,7 @@ from pydantic import (
     BaseModel,
 )
 
+from colonnade.resources.responses._bodies import NO_CONTENT
 from colonnade.resources.responses._problems import MEDIA_TYPE, ProblemDetails
 
 _DESCRIPTIONS = {
@@ -25,10 +26,17 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "Location": {"description": "The URL of the row", "schema": {"type": "string"}},
     "Link": {"description": "The next and previous pages", "schema": {"type": "string"}},
     "X-Total-Count": {
-        "description": "The total number of rows, if count is set",
+        "description": "The total number of rows, if they are counted",
         "schema": {"type": "integer"},
     },
+    "Content-Range": {
+        "description": "The positions of the rows, and the total number: tasks 0-24/319",
+        "schema": {"type": "string"},
+    },
 }
+
+
+_UNREACHABLE = "a foreign key refers to a row that does not exist or is outside your scope"
 
 
 class Deleted(BaseModel):
@@ -41,6 +49,8 @@ def responses(
     *statuses: int, success: int = 200, headers: tuple[str, ...] = (), description: str = "Done"
 ) -> dict[int | str, dict[str, Any]]:
     """Return the responses of a route: success and the problems."""
+    if success == NO_CONTENT:
+        description = "Done"
     documented: dict[int | str, dict[str, Any]] = {
         status: {
             "description": _DESCRIPTIONS[status],
@@ -55,6 +65,29 @@ def responses(
         "headers": {name: _HEADERS[name] for name in headers},
     }
     return documented
+
+
+def with_unreachable(
+    documented: dict[int | str, dict[str, Any]], status: int
+) -> dict[int | str, dict[str, Any]]:
+    """Return the responses of a write whose foreign keys have another status than 409.
+
+    Args:
+        documented: The responses by status.
+        status: The status of a foreign key to a row that does not exist or is out of scope.
+    """
+    conflict = documented.get(409)
+    if status == 409 or conflict is None:
+        return documented
+    description = _UNREACHABLE.capitalize()
+    if status in documented:
+        description = f"{documented[status]['description']}; or {_UNREACHABLE}"
+    others = conflict["description"].replace(" a foreign key,", "")
+    return {
+        **documented,
+        409: {**conflict, "description": others},
+        status: {**conflict, "description": description},
+    }
 
 
 def created_response(rows: Any) -> dict[int | str, dict[str, Any]]:

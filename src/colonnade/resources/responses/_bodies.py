@@ -13,6 +13,9 @@ T = TypeVar("T")
 OK_BODY = b'{"ok":true}'
 """The body of a response that has no row."""
 
+NO_CONTENT = 204
+"""The status of a response without a body."""
+
 LONG_BODY = 256 * 1024
 """Size in bytes from which a body is parsed in a thread: parsing takes tens of milliseconds, which
 would block the event loop."""
@@ -51,3 +54,13 @@ class JSONBody(Response):
         ]
         for name, value in (headers or {}).items():
             self.raw_headers.append((name.lower().encode(), value.encode("latin-1")))
+
+
+def ok_response(status: int = 200) -> Response:
+    """Return the response of a write that has no row."""
+    return empty_response() if status == NO_CONTENT else JSONBody(OK_BODY, status)
+
+
+def empty_response(headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response without a body."""
+    return Response(status_code=NO_CONTENT, headers=headers)

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 from colonnade.models import plural, with_article
 from colonnade.resources import openapi
 from colonnade.resources._aggregates import AggregateOperations
-from colonnade.resources._reads import ReadOperations, requested_page
+from colonnade.resources._reads import ReadOperations
 from colonnade.resources.openapi._nested_bodies import row_body, statuses_of, written_rows
 from colonnade.resources.routes._idempotency import HEADER
 from colonnade.resources.routes._relation_routes import RelationRoutes
@@ -38,7 +38,8 @@ class GeneratedRoutes:
         self.table_context = builder.table_context
         self.reads = reads
         options = builder.options
-        self.writes = WriteOperations(options.table, options.idempotency, options.max_limit)
+        self.contract = options.contract
+        self.writes = WriteOperations(options.table, options.idempotency, self.contract)
         self.upserts = UpsertRoutes(self.builder, self.writes)
         self.relations = RelationRoutes(self.builder, reads)
         self.names = plural(self.builder.name)
@@ -90,8 +91,7 @@ class GeneratedRoutes:
         component = self.builder.component_name()
 
         async def list_rows(request: Request) -> Response:
-            page = requested_page(reads.reader, table_context, request)
-            return await reads.page(context_of(request), page)
+            return await reads.page(context_of(request), reads.requested_page(request))
 
         self.builder.add(
             "",
@@ -100,11 +100,11 @@ class GeneratedRoutes:
             "list",
             name=f"list_{self.names}",
             summary=f"List {words_of(self.names)}",
-            response_model=Annotated[
-                Any, openapi.Rows(table_context.queryable, many=True, name=component)
-            ],
+            response_model=openapi.listed_rows(
+                self.contract.envelope, table_context.queryable, component
+            ),
             responses=openapi.responses(
-                409, headers=("Link", "X-Total-Count"), description="The rows"
+                409, headers=("Link", self.contract.count_header), description="The rows"
             ),
             parameters=lambda: openapi.page_parameters(reads.reader, component),
         )
@@ -112,7 +112,7 @@ class GeneratedRoutes:
     def _add_aggregate(self) -> None:
         options = self.builder.options
         aggregates = AggregateOperations(
-            self.table_context, options.max_limit, options.aggregate_exclude
+            self.table_context, options.contract.max_limit, options.aggregate_exclude
         )
         component = self.builder.component_name()
 
@@ -132,7 +132,7 @@ class GeneratedRoutes:
         )
 
     def _add_create(self) -> None:
-        writes = self.writes
+        writes, status = self.writes, self.contract.status_of("create")
         row = Annotated[Any, openapi.Rows(self.table_context.queryable)]
 
         async def create_row(request: Request, body: Any) -> Response:
@@ -157,14 +157,14 @@ class GeneratedRoutes:
                 *statuses_of(self.builder.options.table),
                 409,
                 413,
-                success=201,
+                success=status,
                 headers=("Location", "ETag"),
                 description="The row",
             )
             | self._upsert_responses(row),
             parameters=self._create_parameters,
             scopes=self.builder.options.nested_scopes,
-            status=201,
+            status=status,
         )
 
     def _add_read(self) -> None:
@@ -194,6 +194,7 @@ class GeneratedRoutes:
 
     def _add_update(self) -> None:
         writes, table_context, key = self.writes, self.table_context, self.builder.key
+        status = self.contract.status_of("update")
 
         async def update_row(request: Request, body: Any) -> Response:
             return await writes.update(request, table_context.key(request.path_params[key]))
@@ -207,17 +208,19 @@ class GeneratedRoutes:
             summary=f"Update {with_article(words_of(self.builder.name))}",
             response_model=Annotated[Any, written_rows(self.builder.options.table)],
             responses=openapi.responses(
-                404, 409, 412, 413, headers=("ETag",), description="The row"
+                404, 409, 412, 413, success=status, headers=("ETag",), description="The row"
             ),
             scopes=self.builder.options.nested_scopes,
             parameters=lambda: [
                 self.builder.key_parameter(),
                 openapi.etags_parameter("If-Match", "The ETag of the row when it was read"),
             ],
+            status=status,
         )
 
     def _add_delete(self) -> None:
         writes, table_context, key = self.writes, self.table_context, self.builder.key
+        status = self.contract.status_of("delete")
 
         async def delete_row(request: Request) -> Response:
             return await writes.delete(request, table_context.key(request.path_params[key]))
@@ -230,16 +233,17 @@ class GeneratedRoutes:
             name=f"delete_{self.builder.name}",
             summary=f"Delete {with_article(words_of(self.builder.name))}",
             response_model=openapi.Deleted,
-            responses=openapi.responses(404, 409, 412),
+            responses=openapi.responses(404, 409, 412, success=status),
             parameters=lambda: [
                 self.builder.key_parameter(),
                 openapi.etags_parameter("If-Match", "The ETag of the row when it was read"),
             ],
+            status=status,
         )
 
     def _add_batch(self) -> None:
         operations = self.builder.options.operations
-        writes, max_rows = self.writes, self.builder.options.max_limit
+        writes, max_rows = self.writes, self.contract.max_limit
         rows = Annotated[Any, openapi.Rows(self.table_context.queryable, many=True)]
         # If singular and plural are the same, the operations on single rows have the name already.
         names = f"many_{self.builder.name}" if self.names == self.builder.name else self.names
@@ -253,6 +257,8 @@ class GeneratedRoutes:
 
         async def delete_rows(request: Request) -> Response:
             return await writes.delete_many(request)
+
+        status_of = self.contract.status_of
 
         if "create" in operations:
             table = self.builder.options.table
@@ -273,12 +279,16 @@ class GeneratedRoutes:
                 summary=f"Create {words}, all or none",
                 response_model=Annotated[Any, written_rows(table, many=True)],
                 responses=openapi.responses(
-                    *statuses_of(table), 409, 413, success=201, description="The rows"
+                    *statuses_of(table),
+                    409,
+                    413,
+                    success=status_of("create"),
+                    description="The rows",
                 )
                 | self._upsert_responses(rows, many=True),
                 parameters=self._create_parameters,
                 scopes=self.builder.options.nested_scopes,
-                status=201,
+                status=status_of("create"),
             )
         if "update" in operations:
             table_context = self.table_context
@@ -294,7 +304,10 @@ class GeneratedRoutes:
                 name=f"update_{names}",
                 summary=f"Update {words}, all or none",
                 response_model=rows,
-                responses=openapi.responses(404, 409, 412, 413, description="The rows"),
+                responses=openapi.responses(
+                    404, 409, 412, 413, success=status_of("update"), description="The rows"
+                ),
+                status=status_of("update"),
             )
         if "delete" in operations:
             self.builder.add(
@@ -305,7 +318,8 @@ class GeneratedRoutes:
                 name=f"delete_{names}",
                 summary=f"Delete {words}, all or none",
                 response_model=openapi.Deleted,
-                responses=openapi.responses(404, 409),
+                responses=openapi.responses(404, 409, success=status_of("delete")),
+                status=status_of("delete"),
                 parameters=lambda: [
                     openapi.keys_parameter(max_rows, self.table_context.shape.primary_key)
                 ],

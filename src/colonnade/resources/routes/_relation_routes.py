@@ -8,7 +8,7 @@ from fastapi import Request, Response, params
 
 from colonnade.errors import QueryError, error_entry
 from colonnade.models import RelationShape, singular, with_article
-from colonnade.query import PageReader, ParentRow, RelationTarget
+from colonnade.query import ParentRow, RelationTarget
 from colonnade.resources import _scoping, openapi
 from colonnade.resources._hook_parameters import hook_dependencies
 from colonnade.resources._reads import (
@@ -18,6 +18,7 @@ from colonnade.resources._reads import (
     respond_with_page,
 )
 from colonnade.resources._table_context import ResourceContext
+from colonnade.resources.contract._contract import Contract
 from colonnade.resources.openapi._nested_bodies import related_body, written_rows
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.routes._route_builder import RouteBuilder, with_body, words_of
@@ -42,6 +43,7 @@ class RelationRoutes:
         self.builder = builder
         self.table_context = builder.table_context
         self.reads = reads
+        self.contract = builder.options.contract
         self.links: list[LinkTable] = []
 
     def add_all(self) -> None:
@@ -54,7 +56,10 @@ class RelationRoutes:
             if (nested := self.builder.options.table.relations.get(name)) is not None:
                 self._add_create(nested)
             if "link" in operations and LinkTable.is_supported(self.table_context, target.relation):
-                self._add_links(name, LinkOperations(self.table_context, target.relation))
+                self._add_links(name, self._link_operations(target.relation))
+
+    def _link_operations(self, relation: RelationShape) -> LinkOperations:
+        return LinkOperations(self.table_context, relation, self.contract.status_of("link"))
 
     def _nested_relations(self) -> dict[str, RelationTarget]:
         """The to-many relations in ``nested``."""
@@ -78,9 +83,9 @@ class RelationRoutes:
 
     def _add_list(self, name: str, target: RelationTarget) -> None:
         table_context, reads, key = self.table_context, self.reads, self.builder.key
-        reader = PageReader(target.queryable, max_limit=self.builder.options.max_limit)
         relation = target.relation
-        relation_list = _RelationList(table_context, target, reader)
+        relation_list = _RelationList(table_context, target, self.contract)
+        reader = relation_list.reader
         is_tree = relation.self_referential and relation.kind == "many"
         component = self.builder.component_name(name)
 
@@ -105,11 +110,11 @@ class RelationRoutes:
             "list",
             name=f"list_{self.builder.name}_{name}",
             summary=f"List the {words_of(name)} of {with_article(words_of(self.builder.name))}",
-            response_model=Annotated[
-                Any, openapi.Rows(target.queryable, many=True, name=component)
-            ],
+            response_model=openapi.listed_rows(
+                self.contract.envelope, target.queryable, component, is_relation=True
+            ),
             responses=openapi.responses(
-                404, 409, headers=("Link", "X-Total-Count"), description="The rows"
+                404, 409, headers=("Link", self.contract.count_header), description="The rows"
             ),
             parameters=parameters,
         )
@@ -120,7 +125,8 @@ class RelationRoutes:
         needs_link = nested.side == "links"
         if "create" not in target.enabled or (needs_link and "link" not in options.operations):
             return
-        create = RelationCreate(nested, options.idempotency, options.max_limit)
+        create = RelationCreate(nested, options.idempotency, self.contract)
+        status = self.contract.status_of("create")
         name, words = nested.name, words_of(self.builder.name)
 
         async def create_related(request: Request, body: Any) -> Response:
@@ -136,7 +142,7 @@ class RelationRoutes:
             summary=f"Create one of the {words_of(name)} of {with_article(words)}",
             response_model=Annotated[Any, written_rows(target)],
             responses=openapi.responses(
-                404, 409, 413, success=201, headers=("Location", "ETag"), description="The row"
+                404, 409, 413, success=status, headers=("Location", "ETag"), description="The row"
             ),
             parameters=lambda: [self.builder.key_parameter()],
             scopes=[*options.nested_scopes, *self._write_scopes(target)],
@@ -144,7 +150,7 @@ class RelationRoutes:
                 *target.guards.get("create", ()),
                 *hook_dependencies(target.hooks.of_kinds(("create",))),
             ],
-            status=201,
+            status=status,
         )
 
     def _write_scopes(self, target: WritableTable) -> list[params.Depends]:
@@ -161,6 +167,7 @@ class RelationRoutes:
         dependencies = _scoping.dependencies(table_context.db, link.tables(), own_table)
         scopes = [dependency for dependency in dependencies if dependency.dependency not in known]
         scopes += _scoping.write_dependencies(table_context.db, (link.table,))
+        status = operations.status
 
         async def put_link(request: Request, body: Any = None) -> Response:
             row_key = table_context.key(request.path_params[key])
@@ -194,9 +201,10 @@ class RelationRoutes:
             name=f"link_{self.builder.name}_{singular(name)}",
             summary=f"Add to {words}",
             response_model=response_model,
-            responses=openapi.responses(404, 409, 413, description="The link"),
+            responses=openapi.responses(404, 409, 413, success=status, description="The link"),
             parameters=parameters,
             scopes=scopes,
+            status=status,
         )
         self.builder.add(
             path,
@@ -206,9 +214,10 @@ class RelationRoutes:
             name=f"unlink_{self.builder.name}_{singular(name)}",
             summary=f"Remove from {words}",
             response_model=openapi.Deleted,
-            responses=openapi.responses(404, 409),
+            responses=openapi.responses(404, 409, success=status),
             parameters=parameters,
             scopes=scopes,
+            status=status,
         )
 
 
@@ -216,20 +225,29 @@ class _RelationList:
     """The list route of a relation."""
 
     def __init__(
-        self, table_context: ResourceContext, target: RelationTarget, reader: PageReader
+        self, table_context: ResourceContext, target: RelationTarget, contract: Contract
     ) -> None:
         self.table_context = table_context
         self.relation: RelationShape = target.relation
-        self.reader = reader
-        self.views = Views(reader.queryable)
+        self.contract = contract
+        self.reader = contract.reader(target.queryable)
+        self.views = Views(target.queryable)
 
     async def respond(self, request: Request, key: tuple[Any, ...]) -> Response:
         """Respond with the requested page of the relation."""
         parent = ParentRow(self.table_context.shape, self.relation, key)
-        page = requested_page(self.reader, self.table_context, request, self.relation)
+        page = requested_page(
+            self.reader,
+            self.table_context,
+            request,
+            self.relation,
+            has_absolute_links=self.contract.has_absolute_links,
+        )
         page = replace(page, parent=parent)
         view = self.views.get(page.fields, page.include)
-        return await respond_with_page(context_of(request), self.table_context, page, view)
+        return await respond_with_page(
+            context_of(request), self.table_context, page, view, self.contract
+        )
 
 
 def _depth(request: Request) -> int | None:

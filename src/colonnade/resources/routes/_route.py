@@ -21,6 +21,7 @@ from colonnade.resources._fastapi_compat import (
     with_receive,
 )
 from colonnade.resources._scoping import VARY_KEY, mark_private
+from colonnade.resources.contract._contract import UNREACHABLE, answered_with
 from colonnade.resources.responses._problems import Problem, response_of
 from colonnade.resources.responses._unreadable import unrenderable
 from colonnade.resources.routes._disconnect import ClientGoneError
@@ -55,6 +56,8 @@ class ResourceRoute(APIRoute):
     request_class: type[Request] = Request
     db: Database | None = None
     """The database of the Resource."""
+    unreachable: int = UNREACHABLE
+    """The status of a foreign key to a row that does not exist or is out of scope."""
     siblings: Sequence[BaseRoute] = ()
     """The routes of the Resource."""
 
@@ -119,7 +122,7 @@ class ResourceRoute(APIRoute):
                     else:
                         response = await handle(request)
             except (RejectedError, RequestValidationError, QueryError) as error:
-                response = response_of(error)
+                response = response_of(answered_with(error, self.unreachable))
             except UnreadableRowError as error:
                 response = response_of(unrenderable(error))
             except (ClientGoneError, ClientDisconnect):

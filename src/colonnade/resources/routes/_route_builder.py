@@ -14,7 +14,9 @@ from colonnade.models import Idempotency, snake
 from colonnade.resources import openapi
 from colonnade.resources._hook_parameters import hook_dependencies
 from colonnade.resources._table_context import ResourceContext
+from colonnade.resources.contract._contract import Contract
 from colonnade.resources.openapi._named_values import component_name
+from colonnade.resources.responses._bodies import NO_CONTENT
 from colonnade.resources.routes._route import GeneratedRoute
 from colonnade.resources.writes._resource_tables import ResourceTable
 
@@ -39,7 +41,7 @@ class ResourceOptions:
         operations: The enabled operations.
         guards: The dependencies of each operation.
         table: The table as writes reach it, with the tables that its relations nest.
-        max_limit: The maximum number of rows in a page and in a batch.
+        contract: How the Resource answers.
         scopes: The dependencies that return the scopes.
         nested_scopes: Those of the tables that only nested writes reach.
         write_scopes: The dependencies that return the write scope of the table.
@@ -51,7 +53,7 @@ class ResourceOptions:
     operations: frozenset[Operation]
     guards: Guards
     table: ResourceTable
-    max_limit: int
+    contract: Contract
     scopes: list[params.Depends]
     nested_scopes: list[params.Depends]
     write_scopes: list[params.Depends]
@@ -126,11 +128,14 @@ class RouteBuilder:
             needed += self.options.write_scopes
         if needed:
             responses = {403: openapi.responses(403)[403], **responses}
+        unreachable = self.options.contract.unreachable
+        if method not in {"GET", "DELETE"}:
+            responses = openapi.with_unreachable(responses, unreachable)
         router = self.router
         route = route_class(
             router.prefix + path,
             endpoint,
-            response_model=response_model,
+            response_model=None if status == NO_CONTENT else response_model,
             status_code=status,
             tags=list(router.tags),
             dependencies=[
@@ -151,6 +156,7 @@ class RouteBuilder:
             generate_unique_id_function=self._unique_id(),
         )
         route.db = self.table_context.db
+        route.unreachable = unreachable
         route.siblings = router.routes
         self.routes.append(route)
 

@@ -11,7 +11,7 @@ from colonnade.query import Scopes
 from colonnade.resources import _scoping
 from colonnade.resources._reads import refuse_query_parameters
 from colonnade.resources._table_context import ResourceContext
-from colonnade.resources.responses._bodies import OK_BODY, JSONBody, json_body
+from colonnade.resources.responses._bodies import NO_CONTENT, JSONBody, json_body, ok_response
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.writes._foreign_key_names import name_foreign_key
@@ -32,12 +32,16 @@ class LinkOperations:
     Args:
         table_context: The table that has the relation.
         relation: The relation.
+        status: The status of a successful response; 204 for one without a body.
 
     Attributes:
         table: The link table.
     """
 
-    def __init__(self, table_context: ResourceContext, relation: RelationShape) -> None:
+    def __init__(
+        self, table_context: ResourceContext, relation: RelationShape, status: int = 200
+    ) -> None:
+        self.status = status
         self._table_context = table_context
         self.table = LinkTable(table_context, relation)
         self._writes = LinkWrites(self.table)
@@ -66,7 +70,9 @@ class LinkOperations:
                 context, self._table_context, problem, table.foreign_keys, lambda: [values]
             )
             raise
-        return JSONBody(OK_BODY if table.view is None else render_row(table.view, row.body))
+        if table.view is None or self.status == NO_CONTENT:
+            return ok_response(self.status)
+        return JSONBody(render_row(table.view, row.body))
 
     async def delete(self, request: Request, key: Key, segment: str) -> Response:
         """Unlink two rows; succeeds if they are not linked."""
@@ -76,7 +82,7 @@ class LinkOperations:
         await self._table_context.run(
             context_of(request), work, deleting=True, shape=self.table.shape
         )
-        return JSONBody(OK_BODY)
+        return ok_response(self.status)
 
     def _scopes(self, request: Request) -> Scopes:
         scopes = scopes_of_link(self._table_context, self.table, request)

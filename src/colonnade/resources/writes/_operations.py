@@ -9,7 +9,8 @@ from pydantic_core import from_json
 
 from colonnade.models import Idempotency
 from colonnade.resources._reads import path_of
-from colonnade.resources.responses._bodies import OK_BODY, JSONBody
+from colonnade.resources.contract._contract import Contract
+from colonnade.resources.responses._bodies import NO_CONTENT, JSONBody, empty_response, ok_response
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.writes._execution import WriteExecution
@@ -25,18 +26,19 @@ class WriteOperations:
     Args:
         table: The table.
         idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
-        max_rows: The maximum number of rows in a batch.
+        contract: How the Resource answers.
     """
 
     def __init__(
         self,
         table: ResourceTable,
         idempotency: type[Idempotency] | None,
-        max_rows: int,
+        contract: Contract,
     ) -> None:
+        self._contract = contract
         self.table_context = table.table_context
-        self._parser = RequestParser(table, max_rows)
-        self._upsert_parser = partial(UpsertRequestParser, table, max_rows)
+        self._parser = RequestParser(table, contract.max_limit)
+        self._upsert_parser = partial(UpsertRequestParser, table, contract.max_limit)
         self._execution = WriteExecution(table, idempotency)
 
     @cached_property
@@ -47,9 +49,9 @@ class WriteOperations:
     async def create(self, request: Request) -> Response:
         """Create a row; respond with 201."""
         changes = await self._parser.create(request)
-        path = path_of(request).rstrip("/")
+        path, status = path_of(request).rstrip("/"), self._contract.status_of("create")
         return await self._execution.run(
-            request, changes, lambda rows: self._created_response(rows[0], path)
+            request, changes, lambda rows: self._created_response(rows[0], path, status)
         )
 
     async def upsert(self, request: Request) -> Response:
@@ -123,35 +125,44 @@ class WriteOperations:
     async def update(self, request: Request, key: Key) -> Response:
         """Update the fields in the body; respond with 200."""
         changes = await self._parser.update(request, key)
+        status = self._contract.status_of("update")
         return await self._execution.run(
-            request, changes, lambda rows: self._row_response(rows[0], 200, {})
+            request, changes, lambda rows: self._row_response(rows[0], status, {})
         )
 
     async def delete(self, request: Request, key: Key) -> Response:
         """Delete a row; respond with 200."""
-        return await self._execution.run(request, self._parser.delete(request, key), _deleted)
+        return await self._execution.run(
+            request, self._parser.delete(request, key), self._deleted_response
+        )
 
     async def create_many(self, request: Request) -> Response:
         """Create rows; respond with 201 and the rows in the order of the body."""
         changes = await self._parser.create_many(request)
         return await self._execution.run(
-            request, changes, lambda rows: self._rows_response(rows, 201)
+            request,
+            changes,
+            lambda rows: self._rows_response(rows, self._contract.status_of("create")),
         )
 
     async def update_many(self, request: Request) -> Response:
         """Update the rows whose keys are in the body; respond with 200, in that order."""
         changes = await self._parser.update_many(request)
         return await self._execution.run(
-            request, changes, lambda rows: self._rows_response(rows, 200)
+            request,
+            changes,
+            lambda rows: self._rows_response(rows, self._contract.status_of("update")),
         )
 
     async def delete_many(self, request: Request) -> Response:
         """Delete the rows with the given keys; respond with 200."""
-        return await self._execution.run(request, self._parser.delete_many(request), _deleted)
+        return await self._execution.run(
+            request, self._parser.delete_many(request), self._deleted_response
+        )
 
-    def _created_response(self, row: Any, path: str) -> Response:
+    def _created_response(self, row: Any, path: str, status: int = 201) -> Response:
         key = self.table_context.keys.write(from_json(row.key))
-        return self._row_response(row, 201, {"Location": f"{path}/{key}"})
+        return self._row_response(row, status, {"Location": f"{path}/{key}"})
 
     def _upserted_response(self, row: Any, path: str) -> Response:
         if row.created:
@@ -161,13 +172,15 @@ class WriteOperations:
     def _row_response(self, row: Any, status: int, headers: dict[str, str]) -> Response:
         body = render_row(self.table_context.view, row.body)
         tag = self.table_context.etags.of(row.state, body)
-        return JSONBody(body, status, {**headers, "ETag": tag})
+        headers = {**headers, "ETag": tag}
+        return empty_response(headers) if status == NO_CONTENT else JSONBody(body, status, headers)
 
     def _rows_response(self, rows: Sequence[Any], status: int) -> Response:
+        if status == NO_CONTENT:
+            return empty_response()
         view = self.table_context.view
         body = b"[" + b",".join(render_row(view, row.body) for row in rows) + b"]"
         return JSONBody(body, status)
 
-
-def _deleted(rows: Sequence[Any]) -> Response:
-    return JSONBody(OK_BODY)
+    def _deleted_response(self, rows: Sequence[Any]) -> Response:
+        return ok_response(self._contract.status_of("delete"))

@@ -13,6 +13,7 @@ from colonnade.models import Idempotency
 from colonnade.query import NO_SCOPES, Scopes
 from colonnade.resources._fastapi_compat import solve_dependency
 from colonnade.resources._reads import path_of
+from colonnade.resources.contract._contract import Contract
 from colonnade.resources.responses._bodies import JSONBody
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import context_of
@@ -42,16 +43,17 @@ class RelationCreate:
     Args:
         relation: The relation.
         idempotency: The table of stored responses; None to ignore ``Idempotency-Key``.
-        max_rows: The maximum number of rows in a body.
+        contract: How the Resource of the source answers.
     """
 
     def __init__(
-        self, relation: NestedRelation, idempotency: type[Idempotency] | None, max_rows: int
+        self, relation: NestedRelation, idempotency: type[Idempotency] | None, contract: Contract
     ) -> None:
         self.relation = relation
+        self._status = contract.status_of("create")
         self.source = resource_table(relation.source)
         self.target = resource_table(relation.target)
-        self._parser = RequestParser(self.target, max_rows)
+        self._parser = RequestParser(self.target, contract.max_limit)
         self._execution = WriteExecution(self.target, idempotency)
         self._source_execution = WriteExecution(self.source, idempotency)
 
@@ -165,7 +167,7 @@ class RelationCreate:
         location = self._location(request, context.keys.write(from_json(row.key)))
         if location is not None:
             headers["Location"] = location
-        return JSONBody(body, 201, headers)
+        return JSONBody(body, self._status, headers)
 
     def _location(self, request: Request, key: str) -> str | None:
         """The path of the new row in its own Resource, if both are in the same place."""
