@@ -89,5 +89,5 @@ REFUSED = [
     ("project.sluk", "'sluk' is not a field. Did you mean slug?"),
     ("project.slug,project.slug", "occurs twice"),
     ("parent.parent.id", "'parent' is not a field"),
-    ("title.x", "it is not JSON"),
+    ("title.x", "Did you mean title?"),
 ]
