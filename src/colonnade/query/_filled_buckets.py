@@ -15,11 +15,10 @@ from sqlalchemy import (
 )
 
 from colonnade.query._aggregate_functions import zero
-from colonnade.query._comparisons import quoted
 from colonnade.query._grouping import GroupColumn, Grouping
 from colonnade.query._row_sources import RowSource
 from colonnade.query._scopes import NO_SCOPES
-from colonnade.query._time_buckets import TimeBucket, bucket_after
+from colonnade.query._time_buckets import TimeBucket
 
 
 def filled(groups: Any, grouping: Grouping, bounds: Sequence[Any], limit: int) -> Select[Any]:
@@ -89,9 +88,7 @@ class _Filling:
             ends.c.first_ <= ends.c.last_
         )
         series = buckets.cte("colonnade_buckets", recursive=True)
-        following = bucket_after(
-            ends.c.first_, quoted(self.bucket.unit), series.c.number_ + step, type_=kind
-        )
+        following = self.bucket.following(series.c.start_, step)
         return series.union_all(
             select(following, series.c.number_ + step)
             .select_from(series, ends)

@@ -231,11 +231,11 @@ class _Fields:
             PathError: Rows cannot be grouped by it.
         """
         outer, _, last = text.rpartition(".")
-        if last in UNITS and outer:
-            return self._bucket(outer, last, zone)
         try:
             path = self._field(text, self.queryable)
         except PathError as error:
+            if last in UNITS and outer:
+                return self._bucket(outer, last, zone)
             moment = self._moment(outer)
             if moment is None:
                 raise PathError(f"Cannot group by {text!r}: {error}") from None
@@ -347,14 +347,12 @@ def _bounds(grouping: Grouping, conditions: Filter, zone: str) -> tuple[Any, Any
     for compare, value in _compared(conditions.node, iter(conditions.values)):
         if compare.path != bucket.moment:
             continue
-        start = _start(value, bucket, zone)
         if compare.operator in {"gt", "gte", "eq"}:
-            first = start if first is None else max(first, start)
-        if compare.operator in {"lte", "eq"}:
-            last = start if last is None else min(last, start)
-        if compare.operator == "lt":
-            before = _start(value - _SMALLEST[type(value)], bucket, zone)
-            last = before if last is None else min(last, before)
+            start = _start(value, bucket, zone)
+            first = start if first is None else max(first, start or first)
+        if compare.operator in {"lt", "lte", "eq"}:
+            end = _start(value, bucket, zone, before=compare.operator == "lt")
+            last = end if last is None else min(last, end or last)
     return first, last
 
 
@@ -364,11 +362,16 @@ _SMALLEST: Mapping[type[Any], timedelta] = {
 }
 
 
-def _start(value: Any, bucket: TimeBucket, zone: str) -> Any:
-    if not isinstance(value, datetime):
-        return first_day(value, bucket.unit)
-    moment = value.astimezone(UTC) if value.tzinfo is not None else value
-    return bucket_start(moment, bucket.unit, zone if bucket.zoned else None)
+def _start(value: Any, bucket: TimeBucket, zone: str, *, before: bool = False) -> Any:
+    """The bucket of a value, or of the greatest one before it; None outside of years 1 to 9999."""
+    try:
+        value = value - _SMALLEST[type(value)] if before else value
+        if not isinstance(value, datetime):
+            return first_day(value, bucket.unit)
+        moment = value.astimezone(UTC) if value.tzinfo is not None else value
+        return bucket_start(moment, bucket.unit, zone if bucket.zoned else None)
+    except OverflowError:
+        return None
 
 
 def _compared(

@@ -195,7 +195,8 @@ class GroupsBuilder:
         values = {field: f"value_{index}" for index, field in enumerate(fields)}
         if not relations:
             source = [field.canonical_sql(rows).label(name) for field, name in values.items()]
-            inner = self._select_rows(select(*keys, *source), rows)
+            row: ColumnElement[int] = literal_column("1").label("row_")  # SQLite requires a column
+            inner = self._select_rows(select(*keys, *source, row), rows)
         else:
             inner = self._select_rows(select(*keys), rows)
             inner = related_rows(relations, rows, values, inner)
@@ -205,7 +206,8 @@ class GroupsBuilder:
         columns = [table.c[column.label] for column in self.grouping.key_columns]
         for measure, label in self._labelled():
             columns.append(self._value(measure, relations, table, values).label(label))
-        return select(*columns)
+        # Without keys, a count of rows has no column of this table.
+        return select(*columns).select_from(table)
 
     def _value(
         self, measure: Measure, relations: Relations, table: Any, values: dict[FieldPath, str]

@@ -83,7 +83,7 @@ def max_included_rows(include: Includes, queryable: QueryableTable) -> int:
 def _add_path(
     path: str, tree: dict[str, Any], queryable: QueryableTable, max_rows: int
 ) -> str | None:
-    parts = path.split(".")
+    parts, root = path.split("."), queryable
     for index, part in enumerate(parts):
         aggregate = ".".join(parts[index:])
         if aggregate in queryable.aggregates:
@@ -91,8 +91,9 @@ def _add_path(
             return None
         match = _PATH_STEP.fullmatch(part)
         if match is None or match[1] not in queryable.relations:
-            name = match[1] if match else part
-            return _refusal(aggregate if parts[-1] in FUNCTIONS else name, queryable)
+            if parts[-1] not in FUNCTIONS:
+                return _refusal(match[1] if match else part, queryable)
+            return _refusal(aggregate, queryable) if queryable.aggregates else _refusal(path, root)
         name, limit = match[1], match[2]
         node = tree.setdefault(name, {"limit": None, "nested": {}})
         if limit is not None:

@@ -5,7 +5,8 @@ column of type ``ARRAY`` on PostgreSQL has no path. What is not there, has anoth
 a JSON null is NULL.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -203,7 +204,13 @@ class _Arguments:
     @property
     def path(self) -> str:
         """The path as SQLite's JSON functions take it."""
-        return self._text("$" + "".join(f'."{step}"' for step in self.steps))
+        path = _sqlite_path(self.steps)
+        if path.isascii():
+            return self._text(path)
+        # Python's json writes other letters as escapes, which SQLite before 3.45 does not resolve.
+        escaped = _sqlite_path(json.dumps(step)[1:-1] for step in self.steps)
+        kind = f"json_type({self.column}, {self._text(path)})"
+        return f"iif({kind} IS NULL, {self._text(escaped)}, {self._text(path)})"
 
     @property
     def value(self) -> str:
@@ -228,6 +235,10 @@ class _Arguments:
             return f"({self.column} #>> '{{}}')"
         *outer, last = (self._text(step) for step in self.steps)
         return f"({self.column}{''.join(f' -> {name}' for name in outer)} ->> {last})"
+
+
+def _sqlite_path(steps: Iterable[str]) -> str:
+    return "$" + "".join(f'."{step}"' for step in steps)
 
 
 def _define(function: Any, sqlite: Callable[[Any], str], postgresql: Callable[[Any], str]) -> None:

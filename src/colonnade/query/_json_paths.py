@@ -58,7 +58,13 @@ class JSONPath(FieldPath):
         return cls(name, column, (), JSONType(column.annotation))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, JSONPath) and super().__eq__(other) and self.type is other.type
+        # The names may contain dots, so that different paths have the same text.
+        return (
+            isinstance(other, JSONPath)
+            and super().__eq__(other)
+            and self.steps == other.steps
+            and self.type is other.type
+        )
 
     __hash__ = FieldPath.__hash__
 
@@ -169,6 +175,11 @@ class JSONLength(FieldPath):
     def __init__(self, values: JSONPath) -> None:
         super().__init__(f"{values.text}.length", LENGTH)
         self.values = values
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, JSONLength) and self.values == other.values
+
+    __hash__ = FieldPath.__hash__
 
     def sql(self, rows: RowSource) -> ColumnElement[Any]:
         """The number; NULL if there is no list."""

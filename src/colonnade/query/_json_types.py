@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import cached_property
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -48,6 +49,21 @@ class JSONInteger(types.TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Any) -> Any:
         return to_jsonable_python(value)
+
+
+class JSONNumber(types.TypeDecorator[Any]):
+    """A number of any type, which is compared with all of its digits."""
+
+    impl = Double
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Any) -> TypeEngine[Any]:
+        # SQLAlchemy would round the value of a Double to a float; that of an integer it passes on.
+        kind = Numeric() if dialect.name == "postgresql" else BigInteger()
+        return dialect.type_descriptor(kind)  # type: ignore[no-any-return]
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+        return Decimal(repr(value)) if dialect.name == "postgresql" else value
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -181,6 +197,8 @@ class ScalarType(JSONType):
         super().__init__(Annotation.of(python_types[kind]))
         if kind == "text":
             self.function = json_string
+        if kind == "number":
+            self.shape = value_shape("value", self.annotation, JSONNumber())
 
 
 SCALAR_TYPES: Mapping[ScalarKind, ScalarType] = {

@@ -46,8 +46,8 @@ def _bucket(element: Any, compiler: Any, **kwargs: Any) -> str:
         "'day'": f"substr({value}, 1, 10)",
         "'week'": f"date(substr({value}, 1, 10), 'weekday 0', '-6 days')",
         "'month'": f"(substr({value}, 1, 7) || '-01')",
-        "'quarter'": f"printf('%s%02d-01', substr({value}, 1, 5), "
-        f"(substr({value}, 6, 2) - 1) / 3 * 3 + 1)",
+        "'quarter'": f"(substr({value}, 1, 5) || "
+        f"printf('%02d-01', (substr({value}, 6, 2) - 1) / 3 * 3 + 1))",
         "'year'": f"(substr({value}, 1, 4) || '-01-01')",
     }[str(unit)]
 
@@ -55,10 +55,10 @@ def _bucket(element: Any, compiler: Any, **kwargs: Any) -> str:
 @compiles(bucket_of, "postgresql")
 def _bucket_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
     value, unit, *zone = (compiler.process(part, **kwargs) for part in element.clauses)
-    kind = element.clauses.clauses[0].type
-    if isinstance(kind, Date):
+    has_zone = getattr(element.clauses.clauses[0].type, "timezone", None)
+    if has_zone is None:  # a date, which JSON has as text
         return f"CAST(date_trunc({unit}, CAST({value} AS TIMESTAMP)) AS DATE)"
-    if getattr(kind, "timezone", False):
+    if has_zone:
         local = f"({value} AT TIME ZONE {f'CAST({zone[0]} AS TEXT)' if zone else repr('UTC')})"
     else:
         local = value
@@ -109,7 +109,17 @@ class TimeBucket(FieldPath):
 
     def sql(self, rows: RowSource) -> ColumnElement[Any]:
         """The start of the period."""
-        value = self.moment.canonical_sql(rows)
+        return self._start(self.moment.canonical_sql(rows))
+
+    def following(self, start: ColumnElement[Any], count: ColumnElement[int]) -> Any:
+        """The start of the period that is a number of periods after another one."""
+        later: ColumnElement[Any] = bucket_after(
+            start, quoted(self.unit), count, type_=self.shape.column.type
+        )
+        # A change of the clock by half an hour moves the starts of the hours after it.
+        return self._start(later) if self.zoned and self.unit == "hour" else later
+
+    def _start(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
         zone: list[ColumnElement[str]] = (
             [bindparam(ZONE_PARAMETER, type_=String())] if self.zoned else []
         )

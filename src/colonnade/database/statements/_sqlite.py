@@ -121,7 +121,7 @@ def _exact_sum(high: int | None, low: int | None, places: int) -> int | str:
     """
     total = ((high or 0) << 32) + (low or 0)
     if places:
-        return str(Decimal(total).scaleb(-places, _EXACT))
+        return f"{Decimal(total).scaleb(-places, _EXACT):f}"
     return total if -(2**63) <= total < 2**63 else str(total)
 
 
@@ -132,7 +132,7 @@ def _exact_mean(high: int, low: int, count: int, places: int, mean_places: int) 
     total = Decimal((high << 32) + low).scaleb(mean_places - places, _EXACT)
     mean = Fraction(total) / count
     rounded = int(abs(mean) + Fraction(1, 2)) * (-1 if mean < 0 else 1)
-    return str(Decimal(rounded).scaleb(-mean_places, _EXACT))
+    return f"{Decimal(rounded).scaleb(-mean_places, _EXACT):f}"
 
 
 _EXACT = Context(prec=100)
