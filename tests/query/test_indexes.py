@@ -1,6 +1,7 @@
 """Filters inside of JSON and arrays, relations and their counts use the indexes that there are."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Optional
 
 import psycopg
@@ -10,8 +11,9 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel
 from sqlalchemy import ARRAY, String
 
-from colonnade import Database, Field, Relationship, Resource, SQLModel
+from colonnade import STANDARD, Database, Field, Relationship, Resource, SQLModel
 from colonnade.testing import no_sequential_scans
+from colonnade.testing._statements import Statement, record_statements
 
 pytestmark = pytest.mark.slow
 ROWS = 100_000
@@ -43,14 +45,18 @@ def requested(db: Database, client: TestClient, path: str) -> tuple[Any, list[di
     with no_sequential_scans(db) as statements:
         response = client.get(path)
     assert response.status_code == 200, response.text
-    statement = statements[-1]
+    return response.json(), explained(db, statements[-1])
+
+
+def explained(db: Database, statement: Statement) -> list[dict[str, Any]]:
+    """The nodes of the plan that PostgreSQL ran for a statement."""
     with db.engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
         with psycopg.RawCursor(driver) as cursor:
             cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}", statement.parameters)
             row = cursor.fetchone()
     assert row is not None
-    return response.json(), list(nodes(row[0][0]["Plan"]))
+    return list(nodes(row[0][0]["Plan"]))
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -112,7 +118,7 @@ def test_filters_inside_of_json_use_a_gin_index_of_the_column(postgresql: Databa
 def test_filters_of_an_array_use_a_gin_index_of_the_column(postgresql: Database) -> None:
     class Note(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
-        tags: list[str] = Field(sa_type=ARRAY(String))  # type: ignore[call-overload]  # sqlmodel wants a class
+        tags: list[str] = Field(sa_type=ARRAY(String))
 
     postgresql.create_all()
     execute(
@@ -186,3 +192,26 @@ def test_a_page_ordered_by_a_related_row_reads_only_the_rows_that_match(
     rows, plan = requested(postgresql, client, "/tasks?project_id=77&order_by=-project.slug")
     assert [row["project_id"] for row in rows] == [77] * 20
     assert "ix_task_project_id" in indexes(plan)
+
+
+def test_the_planner_expects_few_groups_of_months(postgresql: Database) -> None:
+    class Event(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        kind: str = Field(index=True)
+        at: datetime
+
+    postgresql.create_all()
+    execute(
+        postgresql,
+        "INSERT INTO event (kind, at) SELECT 'kind-' || mod(n, 3), timestamptz "
+        "'2026-01-01 00:00:00+00' + n * interval '5 minutes' "
+        f"FROM generate_series(0, {ROWS - 1}) AS s(n)",
+        "ANALYZE event",
+    )
+    resource = Resource(Event, postgresql, operations=STANDARD | {"aggregate"})
+    with served(postgresql, resource) as client, record_statements(postgresql) as statements:
+        response = client.get("/events:aggregate?group_by=kind,at.month&aggregate=count&limit=1")
+    assert response.json() == [{"kind": "kind-0", "at.month": "2026-01-01", "count": 2976}]
+    plan = explained(postgresql, statements[-1])
+    expected = max(node["Plan Rows"] for node in plan if node["Node Type"] == "Aggregate")
+    assert expected <= ROWS / 10, "with as many groups as rows, it would sort a large table"
