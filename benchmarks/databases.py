@@ -108,8 +108,8 @@ def add_tasks(url: str, first: int, last: int) -> None:
     execute(
         url,
         f"INSERT INTO task (id, title, status, priority, progress_percent, project_id, created_at, "
-        f"updated_at) SELECT n, 'Task ' || n, {status}, 'medium', {progress}, 1 + {project}, {moment}, "
-        f"{moment} FROM {series}",
+        f"updated_at) SELECT n, 'Task ' || n, {status}, 'medium', {progress}, 1 + {project}, "
+        f"{moment}, {moment} FROM {series}",
         *_maintenance(url),
     )
 
