@@ -1,4 +1,4 @@
-"""Filters inside of JSON and arrays, relations and their counts use the indexes that there are."""
+"""Indexes serve filters inside of JSON and arrays, filters by related rows, and their counts."""
 
 from collections.abc import Iterator
 from datetime import datetime
