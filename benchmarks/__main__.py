@@ -1,7 +1,7 @@
 """Compare Colonnade with its alternatives.
 
     python -m benchmarks                   all but testing; writes the tables and charts of docs/
-    python -m benchmarks compare --only guide floor --database SQLite
+    python -m benchmarks compare --only guide floor --database SQLite --workload "one row"
     python -m benchmarks growth
     python -m benchmarks start
     python -m benchmarks testing           what the fixtures of a test cost
@@ -21,8 +21,10 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ from benchmarks import charts, comparison, growth, report, start, testing
 from benchmarks.databases import DATABASES, fill
 from benchmarks.quiet import OtherLoadError
 from benchmarks.serving import CONTENDERS, FailedError, Served
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import ROW, WORKLOADS, Workload
 
 PACKAGES = (
     "colonnade", "fastapi", "starlette", "uvicorn", "uvloop", "httptools", "pydantic", "sqlmodel",
@@ -53,8 +55,9 @@ def main() -> None:
     parser.add_argument("--database", nargs="+", choices=DATABASES, default=list(DATABASES))
     names = [workload.name for workload in WORKLOADS]
     parser.add_argument(
-        "--workload", choices=names, default="one row", help="the workload to profile"
-    )
+        "--workload", nargs="+", choices=names, default=None,
+        help="the workloads to compare (all) or to profile (one row)",
+    )  # fmt: skip
     arguments = parser.parse_args()
     if shutil.which("wrk") is None and arguments.part not in ("report", "testing"):
         raise SystemExit("wrk is not installed. Run apt-get install wrk.")
@@ -70,7 +73,9 @@ def run(arguments: argparse.Namespace) -> None:
         write(json.loads(report.SAVED.read_text()))
     elif arguments.part == "compare":
         names = [name for name in CONTENDERS if name in {*arguments.only, report.OURS}]
-        results = comparison.compare(arguments.database, names, arguments.seconds, arguments.rounds)
+        results = comparison.compare(
+            arguments.database, names, arguments.seconds, arguments.rounds, selected(arguments)
+        )
         saved = {"comparison": comparison.as_json(results)}
         print(
             "\n\n".join(report.comparison_table(saved, database) for database in arguments.database)
@@ -142,11 +147,10 @@ def write(saved: dict[str, Any]) -> None:
 
 def profile(arguments: argparse.Namespace) -> None:
     """Record flame graphs of Colonnade and of the floor under load."""
-    workload = next(workload for workload in WORKLOADS if workload.name == arguments.workload)
     for database in arguments.database:
         with DATABASES[database]() as url:
             fill(url)
-            for name in ("Colonnade", "floor"):
+            for name, workload in product(("Colonnade", "floor"), selected(arguments, [ROW])):
                 file = f"{name}-{database}-{workload.name}.svg".lower().replace(" ", "-")
                 path = report.SAVED.parent / file
                 command = [str(Path(sys.executable).with_name("py-spy")), "record", "--rate", "200",
@@ -162,6 +166,16 @@ def profile(arguments: argparse.Namespace) -> None:
                     recording.wait()
                 set_title(path, f"{name}, {database}: {workload.name}")
                 print(f"drew docs/benchmarks/{file}", file=sys.stderr)
+
+
+def selected(
+    arguments: argparse.Namespace, default: Sequence[Workload] = WORKLOADS
+) -> Sequence[Workload]:
+    """The workloads that the command names, in their order."""
+    names = arguments.workload
+    if names is None:
+        return default
+    return [workload for workload in WORKLOADS if workload.name in names]
 
 
 def set_title(path: Path, title: str) -> None:

@@ -13,7 +13,7 @@ from tests.wire import Wire, wire
 from benchmarks import quiet
 from benchmarks.databases import DATABASES, TASKS, add_tasks, fill, remove_tasks
 from benchmarks.serving import Load, Served
-from benchmarks.workloads import BIG, PAGE_10000, WORKLOADS, Workload
+from benchmarks.workloads import BIG, NESTED, PAGE_10000, WORKLOADS, Workload
 
 MAX_RATE = 15_000
 """Requests per second that no contender reaches, for the number of rows to delete."""
@@ -51,7 +51,11 @@ Results = dict[str, dict[str, Measurement]]
 
 
 def compare(
-    databases: Sequence[str], names: Sequence[str], seconds: int, rounds: int
+    databases: Sequence[str],
+    names: Sequence[str],
+    seconds: int,
+    rounds: int,
+    workloads: Sequence[Workload] = WORKLOADS,
 ) -> dict[str, Results]:
     """Measure contenders on databases; the results by database, workload and contender.
 
@@ -65,7 +69,7 @@ def compare(
     for database in databases:
         with DATABASES[database]() as url:
             fill(url)
-            results_by_database[database] = compare_on(url, names, seconds, rounds)
+            results_by_database[database] = compare_on(url, names, seconds, rounds, workloads)
             if database == "PostgreSQL":
                 remove_tasks(url, TASKS)
                 count_trips(url, names, results_by_database[database])
@@ -123,7 +127,13 @@ def measure_round(
             tasks.prepare(workload, MAX_RATE * seconds)
         try:
             with quiet.require_quiet():
-                return served.load(workload, seconds, clients=clients, first=tasks.first, **known)
+                return served.load(
+                    workload,
+                    seconds * workload.duration,
+                    clients=clients,
+                    first=tasks.first,
+                    **known,
+                )
         except quiet.OtherLoadError:
             if attempt == MAX_ATTEMPTS - 1:
                 raise
@@ -208,7 +218,7 @@ def require_same_responses(
 def normalized(response: Any, workload: Workload) -> Any:
     """The rows of a response in a form that can be compared."""
     rows = response.get("data", response) if isinstance(response, dict) else response
-    if "assignments" in workload.name:
+    if workload is NESTED:
         for row in rows:  # a relation without an order returns its rows in any order
             row["assignments"].sort(key=lambda assignment: assignment["worker_id"])
     if workload.method == "GET" or rows is None:

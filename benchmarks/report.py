@@ -5,6 +5,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.workloads import AGGREGATED, BY_MONTH, COUNTED
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 SAVED = DOCS / "benchmarks" / "results.json"
@@ -31,6 +33,15 @@ TARGETS: tuple[tuple[str, str, str, str, float], ...] = (
     ("list of 100", "list of 100", "SQLite", "floor", 0.9),
     ("one row", "one row", "PostgreSQL", "floor", 0.8),
     ("one row", "one row", "SQLite", "floor", 0.8),
+    *(
+        target
+        for database in ("PostgreSQL", "SQLite")
+        for target in (
+            ("relation counts", COUNTED.name, database, "guide", 10.0),
+            ("groups of 1,000,000 rows", AGGREGATED.name, database, "floor", 0.9),
+            ("groups by month", BY_MONTH.name, database, "floor", 0.9),
+        )
+    ),
 )
 """The targets of the design for the ratio of two contenders on a workload."""
 

@@ -59,9 +59,9 @@ end
 done = function(summary, latency, requests)
     local errors = summary.errors
     io.write(string.format('RESULT {{"requests": %d, "microseconds": %d, "errors": %d, '
-        .. '"p50": %d, "p99": %d}}\\n', summary.requests, summary.duration,
+        .. '"mean": %d, "p50": %d, "p99": %d}}\\n', summary.requests, summary.duration,
         errors.status + errors.read + errors.write + errors.connect + errors.timeout,
-        latency:percentile(50), latency:percentile(99)))
+        latency.mean, latency:percentile(50), latency:percentile(99)))
 end
 """
 
@@ -232,8 +232,11 @@ class Served:
                 f"{self.name} failed {result['errors']} of {result['requests']} requests of "
                 f"{workload.name}: {workload.method} {path}"
             )
+        rate = result["requests"] / result["microseconds"] * 1e6
+        if (clients or workload.clients) == 1:  # the end of the load interrupts a slow request
+            rate = 1e6 / result["mean"]
         return Load(
-            rate=result["requests"] / result["microseconds"] * 1e6,
+            rate=rate,
             cpu=cpu_seconds / result["requests"] * 1000,
             p50=result["p50"] / 1000,
             p99=result["p99"] / 1000,

@@ -28,6 +28,7 @@ class Workload:
         body: The request body.
         rows: The number of tasks that the table must have.
         clients: The number of concurrent clients.
+        duration: How many times longer than the others it is measured, as its requests take long.
         answers: Contenders whose response does not have the rows, and why; it is not compared.
     """
 
@@ -38,6 +39,7 @@ class Workload:
     body: str = ""
     rows: int = TASKS
     clients: int = 8
+    duration: int = 1
     answers: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -54,6 +56,10 @@ class Workload:
         """The path for a contender; None if it does not have the feature."""
         return self.others.get(contender, self.path)
 
+
+BY_HAND = {"FastCRUD": None, "Advanced Alchemy": None, "Django Ninja": None,
+           "floor on FastAPI": None}  # fmt: skip
+"""The contenders that a workload leaves out if it is only compared with SQL by hand."""
 
 LIST = Workload(
     "list of 100", "/tasks?limit=100", {"FastCRUD": "/tasks?limit=100&offset=0&sort=id"}
@@ -76,6 +82,16 @@ FILTERED = Workload(
         "FastCRUD": "/tasks?status=completed&sort=-created_at,-id&limit=20&offset=0",
         "floor on FastAPI": None,
     },
+)
+COUNTED = Workload(
+    "list of 100, with the number of assignments",
+    "/tasks/counted?limit=100",
+    {**BY_HAND, "Colonnade": "/tasks?limit=100&include=assignments.count"},
+)
+SORTED = Workload(
+    "page of 20, sorted by project",
+    "/tasks/sorted?limit=20",
+    {**BY_HAND, "Colonnade": "/tasks?order_by=project.slug&limit=20"},
 )
 ROW = Workload("one row", "/tasks/{row}")
 CREATE = Workload("create", "/tasks", method="POST", body='{"title": "New", "priority": "high"}')
@@ -134,8 +150,23 @@ PAGE_10000 = Workload(
     rows=BIG,
 )
 
+AGGREGATED = Workload(
+    "1,000,000 rows by status, counted and averaged, one client",
+    "/tasks/by-status",
+    {**BY_HAND, "Colonnade": "/tasks:aggregate?group_by=status"
+                             "&aggregate=count,progress_percent.avg"},
+    rows=BIG, clients=1, duration=5,
+)  # fmt: skip
+BY_MONTH = Workload(
+    "1,000,000 rows by status and month, counted and averaged, one client",
+    "/tasks/by-month",
+    {**BY_HAND, "Colonnade": "/tasks:aggregate?group_by=status,created_at.month"
+                             "&aggregate=count,progress_percent.avg"},
+    rows=BIG, clients=1, duration=5,
+)  # fmt: skip
+
 WORKLOADS = (
-    LIST, NESTED, FILTERED, ROW, GRAPH_UPDATE, CREATE, PATCH, DELETE, BATCHED, GRAPH,
-    PAGE_1, PAGE_10000
+    LIST, NESTED, COUNTED, FILTERED, SORTED, ROW, GRAPH_UPDATE, CREATE, PATCH, DELETE, BATCHED,
+    GRAPH, PAGE_1, PAGE_10000, AGGREGATED, BY_MONTH
 )  # fmt: skip
 """In this order: all tasks of a project are updated before one of them is deleted."""

@@ -1,5 +1,6 @@
 """The benchmarks refuse wrong measurements, and the documentation has the saved results."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -80,6 +81,13 @@ def test_the_command_needs_wrk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["b", "compare"])
     with pytest.raises(SystemExit, match="apt-get install wrk"):
         command.main()
+
+
+def test_the_command_measures_the_workloads_that_it_names_in_their_order() -> None:
+    named = argparse.Namespace(workload=[BATCHED.name, LIST.name])
+    assert command.selected(named) == [LIST, BATCHED]
+    assert command.selected(argparse.Namespace(workload=None)) == WORKLOADS
+    assert command.selected(argparse.Namespace(workload=None), [CREATE]) == [CREATE]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Literal, Optional
 
 from fastapi import FastAPI
 
-from colonnade import Database, Field, Relationship, Resource, SQLModel, Timestamps
+from colonnade import STANDARD, Database, Field, Relationship, Resource, SQLModel, Timestamps
 
 
 class Project(SQLModel, table=True):
@@ -46,7 +46,12 @@ class Task(Timestamps, table=True):
 
 db = Database()
 app = FastAPI(lifespan=db.lifespan)
-tasks = Resource(Task, db, include=["project", "assignments.worker"])
+tasks = Resource(
+    Task,
+    db,
+    include=["project", "assignments.worker", "assignments.count"],
+    operations=STANDARD | {"aggregate"},
+)
 projects = Resource(
     Project,
     db,

@@ -25,12 +25,13 @@ NAMES = ("id", "title", "description", "status", "priority", "progress_percent",
 NUMBERS, NULLABLE = ("id", "progress_percent", "project_id"), ("description", "project_id")
 
 
-def _object() -> str:
-    """SQL for the row as JSON, with datetimes as Pydantic formats them."""
+def _object(**computed: str) -> str:
+    """SQL for the row as JSON, with datetimes as Pydantic formats them, and with more numbers."""
     if not IS_POSTGRESQL:
-        pairs = (f"'{name}',{_moment(name) if name.endswith('_at') else name}" for name in NAMES)
+        pairs = [f"'{name}',{_moment(name) if name.endswith('_at') else name}" for name in NAMES]
+        pairs += [f"'{name}',{value}" for name, value in computed.items()]
         return f"json_object({','.join(pairs)})"
-    pieces = []
+    pieces = [f"'\"{name}\":'||{value}::text" for name, value in computed.items()]
     for name in NAMES:
         value = f"{name}::text" if name in NUMBERS else f"to_json({name}::text)::text"
         value = _moment(name) if name.endswith("_at") else value
@@ -57,6 +58,45 @@ FILTERED = (
     f"(SELECT * FROM task WHERE status = {'$1' if IS_POSTGRESQL else '?'} "
     f"ORDER BY created_at DESC, id DESC LIMIT {'$2' if IS_POSTGRESQL else '?'}) AS t) AS u"
 )
+_ASSIGNMENTS = "(SELECT count(*) FROM task_assignment WHERE task_id = t.id)"
+COUNTED = (
+    f"SELECT '['||coalesce({AGGREGATE},'')||']' FROM "
+    f"(SELECT {_object(assignments_count=_ASSIGNMENTS)} AS j FROM "
+    f"(SELECT * FROM task ORDER BY id LIMIT {'$1' if IS_POSTGRESQL else '?'}) AS t) AS u"
+)
+SORTED = (
+    f"SELECT '['||coalesce({AGGREGATE},'')||']' FROM (SELECT {_object()} AS j FROM "
+    f"(SELECT task.* FROM task LEFT JOIN project ON project.id = task.project_id "
+    f"ORDER BY project.slug NULLS LAST, task.id LIMIT {'$1' if IS_POSTGRESQL else '?'}) AS t) AS u"
+)
+
+
+def _groups(*columns: str) -> str:
+    """SQL for the number of tasks and the average progress in each group."""
+    values = {f"column_{number}": column for number, column in enumerate(columns)}
+    keys = ",".join(values)
+    average = "avg(progress_percent)::float8" if IS_POSTGRESQL else "avg(progress_percent)"
+    selected = ",".join(f"{column} AS {name}" for name, column in values.items())
+    groups = (
+        f"SELECT {selected}, count(*) AS number, {average} AS average FROM task "
+        f"GROUP BY {keys} ORDER BY {keys}"
+    )
+    names = ("status", "created_at.month")
+    pairs = [f"'{name}',{value}" for name, value in zip(names, values, strict=False)]
+    # SQLite would write 15 digits.
+    digits = "average" if IS_POSTGRESQL else "json(printf('%!.17g',average))"
+    pairs += ["'count',number", f"'progress_percent.avg',{digits}"]
+    make = "json_build_object" if IS_POSTGRESQL else "json_object"
+    array = "json_agg(j)" if IS_POSTGRESQL else "json_group_array(json(j))"
+    return f"SELECT {array} FROM (SELECT {make}({','.join(pairs)}) AS j FROM ({groups}) AS g) AS u"
+
+
+_MONTH = (
+    "date_trunc('month', created_at AT TIME ZONE 'UTC')::date"
+    if IS_POSTGRESQL
+    else "substr(created_at,1,7)||'-01'"
+)
+BY_STATUS, BY_MONTH = _groups("status"), _groups("status", _MONTH)
 ROW = f"SELECT {_object()} FROM task WHERE id = {'$1' if IS_POSTGRESQL else '?'}"
 NOW = "now()" if IS_POSTGRESQL else "strftime('%Y-%m-%d %H:%M:%f000','now')"
 VALUES = "$1,$2,$3,$4,$5::int,$6::int" if IS_POSTGRESQL else "?,?,?,?,?,?"
@@ -108,6 +148,9 @@ async def ask(sql: str, *values: Any) -> str | None:
 
         return await asyncio.to_thread(run)
     async with pool.acquire() as connection:
+        if sql in {BY_STATUS, BY_MONTH}:
+            # PostgreSQL reads a table in several processes only if all rows are fetched.
+            return (await connection.fetch(sql))[0][0]
         return await connection.fetchval(sql, *values)
 
 
@@ -147,6 +190,22 @@ async def filtered(request: Request) -> Response:
     return _json(await ask(FILTERED, parameters["status"], int(parameters["limit"])))
 
 
+async def counted(request: Request) -> Response:
+    return _json(await ask(COUNTED, int(request.query_params["limit"])))
+
+
+async def in_order_of_projects(request: Request) -> Response:
+    return _json(await ask(SORTED, int(request.query_params["limit"])))
+
+
+async def by_status(request: Request) -> Response:
+    return _json(await ask(BY_STATUS))
+
+
+async def by_month(request: Request) -> Response:
+    return _json(await ask(BY_MONTH))
+
+
 async def task(request: Request) -> Response:
     key = int(request.path_params["id"])
     if request.method == "PATCH":
@@ -162,6 +221,10 @@ app = Starlette(
     routes=[
         Route("/tasks", tasks, methods=["GET", "POST"]),
         Route("/tasks/filtered", filtered),
+        Route("/tasks/counted", counted),
+        Route("/tasks/sorted", in_order_of_projects),
+        Route("/tasks/by-status", by_status),
+        Route("/tasks/by-month", by_month),
         Route("/tasks/{id}", task, methods=["GET", "PATCH", "DELETE"]),
         Route("/tasks:batch", batch, methods=["POST"]),
     ],

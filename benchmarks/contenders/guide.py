@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import Depends, FastAPI, HTTPException
+from sqlalchemy import Date, Float, cast, func
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import selectinload
 from sqlmodel import select
@@ -19,6 +21,7 @@ from benchmarks.contenders.tables import (
     ProjectWorkers,
     Task,
     TaskAssignment,
+    TaskCounted,
     TaskCreate,
     TaskNested,
     TaskRead,
@@ -81,6 +84,44 @@ async def list_filtered(status: str, session: AsyncSession = Depends(get_session
         statement.order_by(Task.created_at.desc(), Task.id.desc()).limit(limit)
     )
     return result.all()
+
+
+@app.get("/tasks/counted", response_model=list[TaskCounted])
+async def list_counted(session: AsyncSession = Depends(get_session), limit: int = 100):
+    statement = select(Task).options(selectinload(Task.assignments)).order_by(Task.id).limit(limit)
+    return [
+        TaskCounted(**task.model_dump(), assignments_count=len(task.assignments))
+        for task in await session.exec(statement)
+    ]
+
+
+@app.get("/tasks/sorted", response_model=list[TaskRead])
+async def list_sorted(session: AsyncSession = Depends(get_session), limit: int = 20):
+    statement = select(Task).join(Task.project, isouter=True)
+    ordered = statement.order_by(Project.slug.asc().nulls_last(), Task.id)
+    return (await session.exec(ordered.limit(limit))).all()
+
+
+MONTH = (
+    cast(func.date_trunc("month", func.timezone("UTC", Task.created_at)), Date)
+    if engine.dialect.name == "postgresql"
+    else func.strftime("%Y-%m-01", Task.created_at)
+).label("created_at.month")
+COUNT = func.count().label("count")
+AVERAGE = cast(func.avg(Task.progress_percent), Float).label("progress_percent.avg")
+
+
+@app.get("/tasks/by-status", response_model=list[dict[str, Any]])
+async def count_by_status(session: AsyncSession = Depends(get_session)):
+    statement = select(Task.status, COUNT, AVERAGE).group_by(Task.status).order_by(Task.status)
+    return [dict(row) for row in (await session.exec(statement)).mappings()]
+
+
+@app.get("/tasks/by-month", response_model=list[dict[str, Any]])
+async def count_by_month(session: AsyncSession = Depends(get_session)):
+    keys = Task.status, MONTH.name
+    statement = select(Task.status, MONTH, COUNT, AVERAGE).group_by(*keys).order_by(*keys)
+    return [dict(row) for row in (await session.exec(statement)).mappings()]
 
 
 # The ORM's way to write rows with related rows: add the graph, and load it again.

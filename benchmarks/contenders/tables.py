@@ -98,6 +98,10 @@ class TaskNested(TaskRead):
     assignments: list[AssignmentRead]
 
 
+class TaskCounted(TaskRead):
+    assignments_count: int
+
+
 class TaskAssigned(TaskRead):
     assignments: list[AssignmentFlat]
 

@@ -60,7 +60,10 @@ class GroupedPage(Page):
             lambda statement, rows: self._select(statement, rows, from_cursor=False),
         )
         too_many: ColumnElement[int] = literal_column(str(MAX_GROUPS + 1))
-        groups = builder.statement().limit(too_many).cte("colonnade_groups")
+        # Without a fence, PostgreSQL would sort all rows to reach the limit early.
+        fence = builder.statement().cte("colonnade_all_groups")
+        fence = fence.prefix_with("MATERIALIZED", dialect="postgresql")
+        groups = select(fence).limit(too_many).cte("colonnade_groups")
         if self.grouping.fill:
             groups = groups.prefix_with("MATERIALIZED")
             with_empty = filled(groups, self.grouping, self._bound_parameters(), MAX_GROUPS)

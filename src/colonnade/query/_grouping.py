@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from colonnade.models import RelationShape, Shape
 from colonnade.query._aggregate_functions import Function, aggregate_sql, aggregated_shape
-from colonnade.query._paths import FieldPath
+from colonnade.query._paths import ColumnPath, FieldPath, RelatedPath
 from colonnade.query._related_aggregates import comparable, may_repeat, related_rows
 from colonnade.query._row_sources import JoinedSource, RowSource
 
@@ -144,8 +144,10 @@ class GroupsBuilder:
     def statement(self) -> Select[Any]:
         """The SELECT of the keys and aggregates of each group, under their labels."""
         relations = dict.fromkeys(measure.relations for measure in self.grouping.measures)
-        if not any(relations):
+        if not any(relations) and all(map(_is_estimated, self.grouping.keys)):
             statement = self._of_table()
+        elif not any(relations):
+            statement = self._of_computed_keys()
         else:
             branches = [self._branch(names) for names in dict.fromkeys(((), *relations))]
             statement = self._of_branches(union_all(*branches).subquery("values_"))
@@ -175,6 +177,18 @@ class GroupsBuilder:
                 value = measure.aggregate(measure.field.canonical_sql(rows))
             columns.append(value.label(label))
         return self._select_rows(select(*columns), rows)
+
+    def _of_computed_keys(self) -> Select[Any]:
+        """Without relations, but with keys such as months.
+
+        PostgreSQL expects as many months as the datetime has values, and would sort all rows. It
+        expects few values from a union, and then hashes them, in several processes.
+        """
+        values = self._branch(())
+        nulls = ", ".join("NULL" for _ in values.selected_columns)
+        nothing = f"UNION ALL SELECT {nulls} WHERE false"
+        union = values.suffix_with(nothing, dialect="postgresql")
+        return self._of_branches(union.subquery("values_"))
 
     def _of_branches(self, values: Any) -> Select[Any]:
         keys = [values.c[column.label] for column in self.grouping.key_columns]
@@ -220,3 +234,10 @@ class GroupsBuilder:
             value: ColumnElement[Any] = table.c[values[measure.field]]
             return value
         return cast(null(), measure.field.shape.column.type)
+
+
+def _is_estimated(path: FieldPath) -> bool:
+    """Whether PostgreSQL has statistics of the values, as it has of columns."""
+    while isinstance(path, RelatedPath):
+        path = path.field
+    return isinstance(path, ColumnPath)

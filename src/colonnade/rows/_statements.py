@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
     FromClause,
@@ -104,7 +105,7 @@ def _numbered_columns(page: Page, view: RowView, backend: Backend) -> list[Any]:
 
 def _materialized_columns(page: Page, view: RowView, backend: Backend) -> list[Any]:
     """The columns of a page's statement, from a materialized CTE: faster than numbered rows."""
-    selected = page.rows().cte("colonnade_kept").prefix_with("MATERIALIZED")
+    selected = _kept(page, backend)
     rows = select(selected).limit(_shown_limit()).subquery()
     texts = select(view.text(rows, page.scopes, backend).label("j")).subquery()
     outermost = select(_position(page, selected, backend)).limit(1)
@@ -114,6 +115,16 @@ def _materialized_columns(page: Page, view: RowView, backend: Backend) -> list[A
         outermost.scalar_subquery().label("first"),
         outermost.offset(_shown_limit() - 1).scalar_subquery().label("last"),
     ]
+
+
+def _kept(page: Page, backend: Backend) -> CTE:
+    """The rows of a page, selected once."""
+    rows = page.rows()
+    if backend == "sqlite" and len(page.ordering) > len(page.queryable.shape.primary_key):
+        # To sort rows for a CTE, SQLite reads all their columns; for a subquery that is not
+        # merged with it, only those of the rows that it keeps.
+        rows = select(rows.subquery()).limit(literal_column("-1"))
+    return rows.cte("colonnade_kept").prefix_with("MATERIALIZED")
 
 
 def _computed_once(text: ColumnElement[str], backend: Backend) -> ColumnElement[str]:
@@ -136,7 +147,7 @@ def size_statement(page: Page, view: View, backend: Backend) -> Select[Any]:
 
     It has the same parameters as ``page_statement``.
     """
-    selected = page.rows().cte("colonnade_kept").prefix_with("MATERIALIZED")
+    selected = _kept(page, backend)
     rows = select(selected).limit(_shown_limit()).subquery()
     text = view.text(rows, page.scopes, backend)
     size = (
