@@ -264,7 +264,10 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ({"aggregate": "count", "group_by": "labels.name"}, "labels is a list"),
     ({"aggregate": "count", "group_by": "project"}, "such as project.id"),
     ({"aggregate": "count", "order_by": "title"}, "neither in group_by nor in aggregate"),
-    ({"aggregate": "count", "having": '{"size__sum__gt": 1}'}, "is not an aggregate of this request. It has count"),
+    (
+        {"aggregate": "count", "having": '{"size__sum__gt": 1}'},
+        "is not an aggregate of this request. It has count",
+    ),
     ({"aggregate": "count", "having": "[]"}, "must be a JSON object"),
     ({"aggregate": "count", "fill": "true"}, "fill needs one time bucket"),
     ({"aggregate": "count", "tz": "Mars/Olympus"}, "Use an IANA name such as UTC"),
