@@ -1,7 +1,7 @@
 """Aggregates equal a plain Python model, on every database."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from colonnade import Database
+from colonnade import STANDARD, Database, Field, Resource, SQLModel
 from colonnade.testing import counts
 from tests.query.work import (
     Row,
@@ -21,6 +21,7 @@ from tests.query.work import (
     work_rows,
     working,
 )
+from tests.resources.sample_app import serving
 
 KEYS = [
     "status", "parent.day", "day.month", "parent.created_at.month", "subtasks.count",
@@ -221,6 +222,23 @@ def test_small_averages_of_decimals_have_no_exponent(work: Work) -> None:
     assert work.get("/tasks:aggregate", query).json() == [
         {"cost.avg": "0.0000100", "cost.sum": "0.001"}
     ]
+
+
+def test_durations_are_grouped_and_compared_in_the_form_of_pydantic(db: Database) -> None:
+    class Lap(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        took: timedelta | None = None
+
+    db.create_all()
+    laps = Resource(Lap, db, operations=STANDARD | {"aggregate"})
+    with serving(laps) as client:
+        client.post("/laps:batch", json=[{"took": "PT1H"}, {"took": "PT90S"}, {"took": "PT1H"}, {}])
+        query = {"group_by": "took", "aggregate": "count,took.max"}
+        assert client.get("/laps:aggregate", params=query).json() == [
+            {"took": "PT1M30S", "count": 1, "took.max": "PT1M30S"},
+            {"took": "PT1H", "count": 2, "took.max": "PT1H"},
+            {"took": None, "count": 1, "took.max": None},
+        ]
 
 
 def test_rows_out_of_scope_are_in_no_group(work: Work) -> None:

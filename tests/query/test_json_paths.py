@@ -330,6 +330,23 @@ def test_the_text_of_a_query_string_is_json_if_the_type_is_free(items: Items) ->
     assert items.ids({"free__v__in": "1,true"}) == [1, 2]
 
 
+def test_a_datetime_in_json_without_an_offset_is_in_utc(db: Database, items: Items) -> None:
+    if db.url.backend == "postgresql":
+        with db.engine.begin() as connection:
+            name = connection.exec_driver_sql("SELECT current_database()").scalar()
+            connection.exec_driver_sql(f"ALTER DATABASE \"{name}\" SET timezone = 'Asia/Kolkata'")
+        db.dispose()
+    moments = [datetime(2026, 1, 1, 12), datetime(2026, 1, 1, 12, 30, tzinfo=UTC)]
+    items.store([{"profile": Profile(at=moment)} for moment in moments])
+    assert items.ids({"profile__at": "2026-01-01T12:00:00Z"}) == [1]
+    assert items.ids({"profile__at__lt": "2026-01-01T12:15:00Z"}) == [1]
+    query = {"group_by": "profile.at.hour", "aggregate": "profile.at.max"}
+    response = items.client.get("/items:aggregate", params=query)
+    assert response.json() == [
+        {"profile.at.hour": "2026-01-01T12:00:00Z", "profile.at.max": "2026-01-01T12:30:00Z"}
+    ]
+
+
 def test_dates_in_json_are_grouped_by_month(items: Items) -> None:
     days = [date(2026, 1, 31), date(2026, 3, 1), None]
     items.store([{"profile": Profile(on=day)} for day in days])

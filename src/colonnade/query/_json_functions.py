@@ -252,9 +252,8 @@ def _define(function: Any, sqlite: Callable[[Any], str], postgresql: Callable[[A
 
 
 _DECIMAL = r"^[-+]?[0-9]+([.][0-9]+)?([eE][-+]?[0-9]{1,3})?$"
-_DATETIME = (
-    "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[-+][0-9]{2}:?[0-9]{2})?$"
-)
+_LOCAL_DATETIME = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?"
+_OFFSET = "(Z|[-+][0-9]{2}:?[0-9]{2})"
 
 
 def _typed(arguments: _Arguments, kind: str, cast: str) -> str:
@@ -379,4 +378,9 @@ def _json_datetime(element: Any, compiler: Any, **kwargs: Any) -> str:
 @compiles(json_datetime, "postgresql")
 def _json_datetime_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
     kind = compiler.dialect.type_compiler_instance.process(element.type)
-    return _matching(_Arguments(element, compiler, kwargs), _DATETIME, kind)
+    text = _Arguments(element, compiler, kwargs).text
+    # Without an offset it is in UTC, and not in the time zone of the session.
+    return (
+        f"CASE WHEN {text} ~ '{_LOCAL_DATETIME}{_OFFSET}$' THEN CAST({text} AS {kind}) "
+        f"WHEN {text} ~ '{_LOCAL_DATETIME}$' THEN CAST({text} || 'Z' AS {kind}) END"
+    )

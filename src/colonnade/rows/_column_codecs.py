@@ -6,7 +6,7 @@ column it still carries the complete value, from which Pydantic writes the respo
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
@@ -357,7 +357,9 @@ _FLOAT = ColumnCodec(float_json, lambda value: None if value is None else float(
 _AWARE_DATETIME = ColumnCodec(datetime_json("Z"), _optional(_parse_utc))
 _NAIVE_DATETIME = ColumnCodec(datetime_json(""), _optional(datetime.fromisoformat))
 _DURATION = ColumnCodec(
-    timedelta_json, _unchanged, "PostgreSQL and Pydantic write durations differently"
+    timedelta_json,
+    _optional(TypeAdapter(timedelta).validate_python),
+    "PostgreSQL and Pydantic write durations differently",
 )
 
 _WIDE_INTEGER = ColumnCodec(wide_number_json, _unchanged)
