@@ -376,7 +376,7 @@ def test_a_path_or_a_value_of_another_type_is_refused(items: Items) -> None:
 
 
 REFUSED: list[tuple[dict[str, str], str]] = [
-    ({"profile__nope": "1"}, "profile has no 'nope'. It has color"),
+    ({"profile__nope": "1"}, "profile has no 'nope'"),
     ({"profile__number": "x"}, "valid integer"),
     ({"profile__color": "red"}, "Input should be 'r' or 'b'"),
     ({"profile__at": "2026-01-01T12:00:00"}, "timezone"),
@@ -392,5 +392,5 @@ REFUSED: list[tuple[dict[str, str], str]] = [
     ({"where": '{"free": {"a": {"lt": true}}}'}, "lt does not apply to true and false"),
     ({"where": '{"profile": {"number": null}}'}, "Use is_null"),
     ({"where": '{"tags": {"contains": ["a"]}}'}, "contains takes one element"),
-    ({"order_by": "free.a"}, "Its values have no order"),
+    ({"order_by": "free.a"}, "'free.a' cannot be used to sort"),
 ]
