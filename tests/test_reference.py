@@ -50,6 +50,8 @@ INTERNAL = {
     "colonnade.lint.schema": "serves `colonnade check`",
     "colonnade.migrations.operations": "the implementation of `colonnade.migrations.steps`",
     "colonnade.query": "serves `colonnade.resources`",
+    "colonnade.query.groups": "serves `colonnade.resources`",
+    "colonnade.query.inside_json": "serves `colonnade.query`",
     "colonnade.resources.openapi": "serves `colonnade.resources`",
     "colonnade.rows": "serves `colonnade.resources`",
     "colonnade.templates": "serves `colonnade new`",

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from fastapi import Depends, Header, HTTPException
 from fastapi.testclient import TestClient
-from sqlalchemy import Boolean, ColumnElement, literal_column, text
+from sqlalchemy import Boolean, ColumnElement, Integer, TypeDecorator, literal_column, text
+from sqlalchemy.dialects.postgresql import INT4RANGE, MACADDR, Range
 
 from colonnade import STANDARD, Database, Field, Page, Relationship, Resource, SQLModel
 from colonnade.errors import ModelError
@@ -323,3 +324,149 @@ def test_an_aggregate_that_takes_too_long_is_cancelled(
     with serving(Resource(models.Task, db, scope=slow, operations=WITH_AGGREGATE)) as client:
         answer = client.get("/tasks:aggregate?aggregate=count")
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:colonnade:busy")
+
+
+class Cents(TypeDecorator[Decimal]):
+    """An application's type, whose values Python converts."""
+
+    impl = Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Any) -> int | None:
+        return None if value is None else int(value * 100)
+
+    def process_result_value(self, value: int | None, dialect: Any) -> Decimal | None:
+        return None if value is None else Decimal(value) / 100
+
+
+@pytest.fixture
+def tree(db: Database) -> Iterator[TestClient]:
+    """Nodes of a tree with values of many types; 2 and 3 are below 1."""
+
+    class Node(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        hours: int = 0
+        took: timedelta | None = None
+        meta: dict[str, Any] = Field(default_factory=dict)
+        amount: Decimal = Field(default=Decimal(0), sa_type=Cents)
+        parent_id: int | None = Field(default=None, foreign_key="node.id")
+        parent: Optional["Node"] = Relationship(
+            back_populates="children", sa_relationship_kwargs={"remote_side": "Node.id"}
+        )
+        children: list["Node"] = Relationship(back_populates="parent")
+
+    db.create_all()
+    for row in (
+        Node(hours=1, meta={"a": 1}),
+        Node(hours=2, parent_id=1, took=timedelta(days=2, hours=1), meta={"a": "1"}),
+        Node(hours=3, parent_id=1, took=timedelta(hours=1), meta={"a": [1, 2]}),
+    ):
+        add(db, row)
+    nodes = Resource(
+        Node,
+        db,
+        include=["parent", "children", "children.count", "children.took.max"],
+        operations=WITH_AGGREGATE,
+        aggregate_exclude=["hours"],
+    )
+    with serving(nodes) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "aggregate=hours.sum",
+        "aggregate=parent.hours.max",
+        "aggregate=children.hours.sum",
+        "aggregate=count&group_by=hours",
+        "aggregate=count&group_by=parent.hours",
+    ],
+)
+def test_an_excluded_field_stays_excluded_through_relations(tree: TestClient, query: str) -> None:
+    (message,) = errors(tree, query, "/nodes:aggregate").values()
+    assert "can be neither grouped nor aggregated" in message
+
+
+def test_values_that_python_converts_are_only_counted(tree: TestClient) -> None:
+    (message,) = errors(tree, "aggregate=amount.sum", "/nodes:aggregate").values()
+    assert message == "sum does not apply to amount. Use one of count, count_distinct"
+
+
+def test_values_of_json_are_counted_beside_those_of_relations(tree: TestClient) -> None:
+    query = "aggregate=children.meta.a.count,meta.count,children.count,parent.meta.a.count"
+    assert tree.get(f"/nodes:aggregate?{query}").json() == [
+        {
+            "children.meta.a.count": 2,
+            "meta.count": 3,
+            "children.count": 2,
+            "parent.meta.a.count": 1,
+        }
+    ]
+
+
+def test_an_aggregate_is_not_aggregated_again(tree: TestClient) -> None:
+    (message,) = errors(tree, "aggregate=parent.children.sum", "/nodes:aggregate").values()
+    assert "is not a field" in message or "needs a field" in message
+    assert tree.get("/nodes:aggregate?aggregate=count&group_by=children.count").json() == [
+        {"children.count": 0, "count": 2},
+        {"children.count": 2, "count": 1},
+    ]
+
+
+def test_durations_have_one_form_in_groups_and_in_rows(tree: TestClient) -> None:
+    assert tree.get("/nodes:aggregate?aggregate=took.max").json() == [{"took.max": "P2DT1H"}]
+    (row,) = tree.get("/nodes?include=children.took.max&fields=id&limit=1").json()
+    assert row == {"id": 1, "children_took_max": "P2DT1H"}
+
+
+def test_an_element_of_untyped_json_is_found_by_each_of_its_types(tree: TestClient) -> None:
+    def ids(query: str) -> list[int]:
+        return [row["id"] for row in tree.get(f"/nodes?{query}").json()]
+
+    assert ids("meta__a=1") == [1]
+    assert ids('meta__a="1"') == [2]
+    assert ids('meta__a__in=["1",1]') == [1, 2]
+    assert ids("meta__a__contains=1") == [2, 3]
+    assert ids('where={"meta":{"a":{"contains":1}}}') == [3]
+
+
+@pytest.mark.parametrize("query", ["meta__a=1e400", "meta__a__in=1,1e400", "meta__a__lt=1e400"])
+def test_a_number_that_is_not_finite_is_refused(tree: TestClient, query: str) -> None:
+    (message,) = errors(tree, query, "/nodes").values()
+    assert "A number must be finite" in message
+
+
+def test_many_groups_in_one_bucket_are_filled_quickly(
+    db: Database, client: TestClient, models: SimpleNamespace
+) -> None:
+    with db.session() as session:
+        session.connection().execute(
+            text(
+                "INSERT INTO task (status, points, salary, created_at, secret, owner) "
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+                "SELECT 'open', i, 0, '2026-01-01 00:00:00', '', 'ana' FROM n"
+            )
+        )
+        session.commit()
+    query = "group_by=created_at.day,points&aggregate=count&fill=true&limit=1"
+    answer = client.get(f"/tasks:aggregate?{query}")
+    assert answer.json() == [{"created_at.day": "2026-01-01", "points": 1, "count": 1}]
+
+
+def test_types_of_postgresql_without_a_minimum_are_only_counted(db: Database) -> None:
+    if db.url.backend == "sqlite":
+        pytest.skip("ranges are types of PostgreSQL")
+
+    class Stay(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        nights: Range[int] = Field(sa_type=INT4RANGE)
+        device: str = Field(sa_type=MACADDR)
+
+    db.create_all()
+    with serving(Resource(Stay, db, operations=WITH_AGGREGATE)) as client:
+        for field in ("nights", "device"):
+            query = f"group_by={field}&aggregate={field}.count,{field}.count_distinct"
+            assert client.get(f"/stays:aggregate?{query}").json() == []
+            (message,) = errors(client, f"aggregate={field}.min", "/stays:aggregate").values()
+            assert "Use one of count, count_distinct" in message

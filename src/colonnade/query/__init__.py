@@ -10,9 +10,6 @@ from colonnade.query._comparisons import quoted, stored_json
 from colonnade.query._cursors import CursorPosition
 from colonnade.query._filter_reader import FilterReader, Parameter
 from colonnade.query._filters import Filter
-from colonnade.query._group_reader import GROUP_OPTIONS, GroupReader
-from colonnade.query._grouped_pages import MAX_GROUPS, GroupedPage
-from colonnade.query._grouping import GroupColumn, Grouping, Measure
 from colonnade.query._includes import (
     MAX_ROWS,
     ROWS_PER_PARENT,
@@ -21,7 +18,6 @@ from colonnade.query._includes import (
     include_paths,
     read_includes,
 )
-from colonnade.query._json_paths import JSONPath
 from colonnade.query._key_parameters import (
     VALUE_PREFIX,
     key_parameter,
@@ -51,7 +47,6 @@ from colonnade.query._related_aggregates import RelatedAggregate
 from colonnade.query._relations import RelationJoin, correlated
 from colonnade.query._row_sources import RowSource
 from colonnade.query._scopes import NO_SCOPES, Scope, Scopes, adapt_to_source
-from colonnade.query._time_buckets import units_of
 from colonnade.query._values import (
     compared_type,
     range_bound,
@@ -59,12 +54,11 @@ from colonnade.query._values import (
     value_adapter,
     value_type,
 )
+from colonnade.query.inside_json._json_paths import JSONPath
 
 __all__ = [
     "DEFAULT_LIMIT",
     "FUNCTIONS",
-    "GROUP_OPTIONS",
-    "MAX_GROUPS",
     "MAX_LIST_VALUES",
     "MAX_ROWS",
     "NO_SCOPES",
@@ -77,14 +71,9 @@ __all__ = [
     "FieldPath",
     "Filter",
     "FilterReader",
-    "GroupColumn",
-    "GroupReader",
-    "GroupedPage",
-    "Grouping",
     "Include",
     "Includes",
     "JSONPath",
-    "Measure",
     "Operator",
     "Option",
     "Ordering",
@@ -124,7 +113,6 @@ __all__ = [
     "sortable_paths",
     "stored_json",
     "tables_of",
-    "units_of",
     "value_adapter",
     "value_parameter",
     "value_type",

@@ -23,9 +23,9 @@ from sqlalchemy import (
 from sqlalchemy import distinct as sql_distinct
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
-from colonnade.models import Annotation, ColumnShape, value_shape
+from colonnade.models import SCALARS, Annotation, ColumnShape, type_name, value_shape
 from colonnade.query._comparisons import is_single_precision
 from colonnade.query._values import is_sortable
 
@@ -42,7 +42,7 @@ DEFAULT_PLACES = 10
 """The decimal places of a column without a scale, as in SQLAlchemy's ``Numeric``."""
 
 _NUMBERS = frozenset(("integer", "float", "decimal"))
-_UNORDERED = frozenset(("boolean", "enum", "literal", "uuid", "ip", "path"))
+_UNORDERED = frozenset(("range", "boolean", "enum", "literal", "uuid", "ip", "path"))
 
 
 class WideInteger(TypeDecorator[int]):
@@ -208,9 +208,23 @@ def functions_of(shape: ColumnShape) -> tuple[Function, ...]:
     if not is_sortable(shape) and shape.kind not in _UNORDERED:
         return ("count",)
     counts: tuple[Function, ...] = ("count", "count_distinct")
-    if shape.kind in _UNORDERED:
+    if shape.kind in _UNORDERED or not _is_computed(shape.stored_type):
         return counts
     return (*counts, *(("sum", "avg") if shape.kind in _NUMBERS else ()), "min", "max")
+
+
+def _is_computed(kind: TypeEngine[Any]) -> bool:
+    """Whether the database computes with values of a type as Python does.
+
+    It does not with types whose values an application converts, and PostgreSQL has no ``min`` and
+    ``max`` for some types that only it has.
+    """
+    if type_name(kind) in SCALARS or isinstance(kind, UserDefinedType):
+        return False
+    if not isinstance(kind, TypeDecorator):
+        return True
+    converts = type(kind).process_result_value is not TypeDecorator.process_result_value
+    return not converts or type(kind).__module__.partition(".")[0] in {"colonnade", "sqlmodel"}
 
 
 @lru_cache(maxsize=4096)

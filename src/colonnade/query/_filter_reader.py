@@ -11,13 +11,17 @@ from pydantic_core import from_json
 from colonnade.errors import QueryError, error_entry
 from colonnade.models import ColumnShape, require_storable
 from colonnade.query._filters import All, AnyOf, Compare, Filter, Node, Not, Related
-from colonnade.query._json_operands import any_type_comparison, element_operand, require_list
-from colonnade.query._json_paths import JSONPath
 from colonnade.query._operators import LISTS, OPERATORS, SEARCH, Operator
 from colonnade.query._path_reader import PathError, read_lookup
 from colonnade.query._paths import FieldPath
 from colonnade.query._queryable_tables import QueryableTable, did_you_mean
 from colonnade.query._values import range_bound, read_value
+from colonnade.query.inside_json._json_operands import (
+    any_type_comparison,
+    element_operand,
+    require_list,
+)
+from colonnade.query.inside_json._json_paths import JSONPath
 
 MAX_CONDITIONS = 100
 """The maximum number of conditions in a request, and of objects in ``where``. PostgreSQL plans
@@ -72,13 +76,14 @@ class FilterReader:
         else:
             operand = texts[0]
         path, operator = parameter.path, parameter.operator
-        if isinstance(path, JSONPath) and path.takes_every_type and operator not in SEARCH:
-            operand = (
-                [json_operand(value) for value in operand]
-                if isinstance(operand, list)
-                else json_operand(operand)
-            )
+        if isinstance(path, JSONPath) and path.takes_every_type:
+            operand = _untyped_operand(operator, operand, texts)
         node: Node | None = self._compare(path, operator, operand, ("query", name))
+        if isinstance(path, JSONPath) and path.takes_every_type and operator == "contains":
+            element = json_operand(operand)  # an element may be a number as well
+            if element != operand:
+                other = self._compare(path, operator, element, ("query", name))
+                node = None if node is None or other is None else AnyOf((node, other))
         for relation in reversed(parameter.relations):
             node = None if node is None else Related(relation, node)
         if node is not None:
@@ -326,6 +331,14 @@ def _repeated_name(text: str) -> str | None:
     except (ValueError, RecursionError):
         return None  # the caller reports it
     return repeated[0] if repeated else None
+
+
+def _untyped_operand(operator: Operator, operand: Any, texts: list[str]) -> Any:
+    """The operand of a value whose annotation allows every JSON type."""
+    if isinstance(operand, list):
+        is_json = any(text.startswith("[") for text in texts)
+        return operand if is_json else [json_operand(value) for value in operand]
+    return operand if operator in SEARCH else json_operand(operand)
 
 
 def json_operand(text: Any) -> Any:

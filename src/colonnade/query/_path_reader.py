@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from colonnade.query._json_paths import JSONPath
 from colonnade.query._operators import OPERATORS, Operator
 from colonnade.query._paths import FieldPath, RelatedPath
 from colonnade.query._queryable_tables import QueryableTable, did_you_mean
+from colonnade.query.inside_json._json_paths import JSONPath
 
 MAX_PATH_STEPS = 20
 """The maximum number of names in a path."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, case
+from sqlalchemy import Column, ColumnElement, Table, case
 from sqlalchemy import Enum as NativeEnum
 
 from colonnade.models import ColumnShape, RelationShape, Shape
@@ -56,6 +56,10 @@ class FieldPath:
         """The related tables that the value depends on."""
         yield from ()
 
+    def columns(self) -> Iterator[Column[Any]]:
+        """The columns whose values it reveals."""
+        yield from ()
+
     def condition(
         self, operator: Operator, rows: RowSource, bind: str
     ) -> ColumnElement[bool] | None:
@@ -97,6 +101,10 @@ class FieldPath:
 class ColumnPath(FieldPath):
     """A column of the table."""
 
+    def columns(self) -> Iterator[Column[Any]]:
+        """The column."""
+        yield self.shape.column
+
     def sql(self, rows: RowSource) -> ColumnElement[Any]:
         """The column."""
         return compared_column(self.shape, rows)
@@ -120,6 +128,10 @@ class RelatedPath(FieldPath):
         """The table of the related row, and those of its field."""
         yield Shape.of(self.relation.target).table
         yield from self.field.tables()
+
+    def columns(self) -> Iterator[Column[Any]]:
+        """The columns of its field."""
+        yield from self.field.columns()
 
     def sql(self, rows: RowSource) -> ColumnElement[Any]:
         """The value; NULL if the row is not related to another one in scope."""

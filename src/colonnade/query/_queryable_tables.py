@@ -15,9 +15,9 @@ from sqlalchemy.types import TypeEngine
 from colonnade.errors import ModelError
 from colonnade.models import Annotation, ColumnShape, RelationShape, Shape, schemas
 from colonnade.query._aggregate_functions import FUNCTIONS, functions_of
-from colonnade.query._json_paths import JSONPath
 from colonnade.query._paths import FieldPath, column_path
 from colonnade.query._related_aggregates import RelatedAggregate
+from colonnade.query.inside_json._json_paths import JSONPath
 
 MAX_DEPTH = 8
 """The maximum depth of included relations; more is a mistake or a cycle."""
@@ -245,14 +245,18 @@ def _read_aggregate(
             f"{text} is an aggregate of {shape.model.__name__}.{name}, which is not a list. "
             f"Aggregate the rows of a list."
         )
-    target = _build(Shape.of(relation.target), None, [], default)
+    target = Shape.of(relation.target)
     field = None
     if fields:
-        field = target.paths.get(".".join(fields))
+        read = _default_schema(target, default)
+        paths = {
+            public: _path_of(public, column, read) for public, column in _columns(read, target)
+        }
+        field = paths.get(".".join(fields))
         if field is None:
             raise ModelError(
                 f"{text} aggregates {'.'.join(fields)!r}, which is not a field of "
-                f"{target.read.__name__}.{did_you_mean('.'.join(fields), target.paths)}"
+                f"{read.__name__}.{did_you_mean('.'.join(fields), paths)}"
             )
     elif function != "count":
         raise ModelError(f"{text} needs a field: {name}.<field>.{function}.")
@@ -263,6 +267,21 @@ def _read_aggregate(
             f"{', '.join(functions_of(field.shape))}."
         )
     return RelatedAggregate((name,), (relation,), known, field, public_name)
+
+
+def _default_schema(shape: Shape, default: Default) -> type[BaseModel]:
+    """The schema of the rows of a relation that names none."""
+    if default is not None and default[0] is shape.model:
+        return default[1]
+    return schemas(shape.model).read
+
+
+def _columns(schema: type[BaseModel], shape: Shape) -> Iterator[tuple[str, ColumnShape]]:
+    """The columns among the fields of a schema, with their names in JSON."""
+    for name, field in schema.model_fields.items():
+        column = shape.columns.get(name)
+        if column is not None and not column.secret and not field.exclude:
+            yield public_name(name, field), column
 
 
 def _aggregate_of_field(name: str, shape: Shape) -> list[str] | None:
@@ -288,7 +307,7 @@ def _exposed_fields(
 
     Columns and relations are by their names in JSON, aggregates by the names of the fields.
     """
-    columns: dict[str, ColumnShape] = {}
+    columns = dict(_columns(schema, shape))
     aggregates: dict[str, RelatedAggregate] = {}
     always_included: dict[str, tuple[str, FieldInfo]] = {}
     for name, field in schema.model_fields.items():
@@ -296,8 +315,8 @@ def _exposed_fields(
             continue
         column = shape.columns.get(name)
         if column is not None and not column.secret:
-            columns[public_name(name, field)] = column
-        elif column is None and name in shape.relations:
+            continue
+        if column is None and name in shape.relations:
             always_included[public_name(name, field)] = (name, field)
         elif column is None and (path := _aggregate_of_field(name, shape)) is not None:
             aggregates[name] = _read_aggregate(shape, path, default, public_name(name, field))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, select
+from sqlalchemy import Column, ColumnElement, Select, Table, select
 
 from colonnade.models import RelationShape, Shape
 from colonnade.query._aggregate_functions import (
@@ -53,6 +53,11 @@ class RelatedAggregate(FieldPath):
             if relation.link is not None:
                 yield relation.link.table
             yield Shape.of(relation.target).table
+
+    def columns(self) -> Iterator[Column[Any]]:
+        """The columns of its field."""
+        if self.field is not None:
+            yield from self.field.columns()
 
     def stored_sql(self, rows: RowSource) -> ColumnElement[Any]:
         """A subquery that is computed for each row of the result."""

@@ -9,7 +9,8 @@ from sqlalchemy.exc import DBAPIError
 
 from colonnade.database import Plan
 from colonnade.errors import QueryError, error_entry
-from colonnade.query import MAX_GROUPS, GroupedPage, GroupReader, Page, named_tables
+from colonnade.query import Page, named_tables
+from colonnade.query.groups import MAX_GROUPS, GroupedPage, GroupReader
 from colonnade.resources._page_links import link_header, page_links
 from colonnade.resources._reads import page_values, query_of, url_of
 from colonnade.resources._table_context import ResourceContext
@@ -37,7 +38,10 @@ class AggregateOperations:
     """
 
     def __init__(
-        self, table_context: ResourceContext, max_limit: int, exclude: Sequence[str] = ()
+        self,
+        table_context: ResourceContext,
+        max_limit: int = MAX_GROUPS,
+        exclude: Sequence[str] = (),
     ) -> None:
         self.table_context = table_context
         self.reader = GroupReader(table_context.queryable, max_limit=max_limit, exclude=exclude)

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from functools import cached_property, partial
-from typing import Annotated, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Depends, Request, Response, params
@@ -18,9 +18,8 @@ from starlette.types import Scope
 from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, snake
-from colonnade.query import DEFAULT_LIMIT, MAX_GROUPS, Page, QueryableTable, did_you_mean
+from colonnade.query import DEFAULT_LIMIT, Page, QueryableTable, did_you_mean
 from colonnade.resources import _scoping, openapi
-from colonnade.resources._aggregates import AggregateOperations
 from colonnade.resources._reads import ReadOperations
 from colonnade.resources._resource_checks import (
     OPERATIONS,
@@ -69,6 +68,9 @@ from colonnade.resources.routes._route_builder import (
 from colonnade.resources.routes._upsert_routes import bypassing_operations
 from colonnade.resources.writes._resource_tables import ResourceTable
 from colonnade.writes import Hooks, Moment, WriteKind
+
+if TYPE_CHECKING:
+    from colonnade.resources._aggregates import AggregateOperations
 
 _resources: WeakValueDictionary[tuple[str, str], "Resource"] = WeakValueDictionary()
 """The Resources that exist, by the name in their operation ids, and the path."""
@@ -456,12 +458,15 @@ class Resource(APIRouter):
             tables[name] = nested._writable_table(selection)
         return tables
 
-    def _aggregates_of(self, page: Page) -> AggregateOperations:
+    def _aggregates_of(self, page: Page) -> "AggregateOperations":
         """The aggregates of the program, which may use every field of the page's schema."""
+        # Here, since most applications have no aggregates, and the import takes milliseconds.
+        from colonnade.resources._aggregates import AggregateOperations
+
         context = self._schemas.reads_of(page).table_context
         aggregates = self._all_aggregates.get(context)
         if aggregates is None:
-            aggregates = AggregateOperations(context, MAX_GROUPS)
+            aggregates = AggregateOperations(context)
             self._all_aggregates[context] = aggregates
         return aggregates
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import sqlmodel
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 from sqlalchemy import (
     ARRAY,
     CHAR,
@@ -158,6 +159,24 @@ def _by_database(codec: ColumnCodec, on_sqlite: ColumnCodec, column: ColumnShape
         return codec.to_json(type_coerce(value, stored), backend)
 
     return ColumnCodec(to_json, codec.from_json, codec.fallback_reason or on_sqlite.fallback_reason)
+
+
+def value_json(codec: ColumnCodec, column: ColumnShape, value: Any) -> bytes:
+    """A value that is not part of a schema as JSON: written by Pydantic, if the database cannot.
+
+    Args:
+        codec: The codec of the value.
+        column: The shape of the value.
+        value: The parsed JSON that the database wrote.
+    """
+    if codec.fallback_reason is None or value is None:
+        return to_json(value)
+    return _adapter_of(column).dump_json(codec.from_json(value))
+
+
+@lru_cache(maxsize=4096)
+def _adapter_of(column: ColumnShape) -> TypeAdapter[Any]:
+    return TypeAdapter(column.annotation.type)
 
 
 def _exact_kinds(kind: types.TypeEngine[Any], default: str) -> Collection[str]:

@@ -1,16 +1,18 @@
 """``GroupView``: the JSON of the groups of an aggregate."""
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
 from pydantic_core import to_json
 from sqlalchemy import ColumnElement, func
 
 from colonnade.backends import Backend
-from colonnade.query import Grouping, RowSource, Scopes, quoted
-from colonnade.rows._column_codecs import OutputColumn, codec_of
+from colonnade.query import RowSource, Scopes, quoted
+from colonnade.rows._column_codecs import OutputColumn, codec_of, value_json
 from colonnade.rows._json_sql import json_object
+
+if TYPE_CHECKING:
+    from colonnade.query.groups import Grouping
 
 
 class GroupView:
@@ -20,7 +22,7 @@ class GroupView:
         grouping: The groups.
     """
 
-    def __init__(self, grouping: Grouping) -> None:
+    def __init__(self, grouping: "Grouping") -> None:
         self._columns = grouping.columns
         self._outputs = [
             OutputColumn(column.text, column.shape, codec_of(column.shape))
@@ -66,16 +68,13 @@ class GroupView:
         Args:
             groups: The parsed JSON of ``text``.
         """
-        adapters = {
-            output.name: TypeAdapter(output.column.annotation.type | None)
+        return b"[" + b",".join(map(self._render, groups)) + b"]"
+
+    def _render(self, group: dict[str, Any]) -> bytes:
+        members = (
+            to_json(output.name)
+            + b":"
+            + value_json(output.codec, output.column, group[output.name])
             for output in self._outputs
-        }
-        return to_json(
-            [
-                {
-                    name: adapters[name].dump_python(value, mode="json")
-                    for name, value in group.items()
-                }
-                for group in self.values(groups)
-            ]
         )
+        return b"{" + b",".join(members) + b"}"

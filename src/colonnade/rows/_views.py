@@ -28,7 +28,7 @@ from colonnade.query import (
     key_ordering,
     quoted,
 )
-from colonnade.rows._column_codecs import OutputColumn, codec_of
+from colonnade.rows._column_codecs import OutputColumn, codec_of, value_json
 from colonnade.rows._fallback_reasons import find_fallback_reasons
 from colonnade.rows._json_sql import json_array_agg, json_object
 
@@ -72,8 +72,10 @@ class View:
     @cached_property
     def fallback_reasons(self) -> tuple[str, ...]:
         """Why Pydantic has to write the response; empty if the database can."""
+        inexact = (codec_of(aggregate.shape).fallback_reason for aggregate in self.aggregates)
         return (
             *self._level_reasons,
+            *(reason for reason in inexact if reason is not None),
             *(reason for _, _, view in self.relations for reason in view.fallback_reasons),
         )
 
@@ -196,9 +198,13 @@ class View:
     def _render_aggregates(
         self, row: dict[str, Any], aggregates: Iterable[RelatedAggregate]
     ) -> list[bytes]:
-        """The members for aggregates, as the database wrote them."""
-        names = [aggregate.public_name for aggregate in aggregates]
-        return [to_json(name) + b":" + to_json(row[name]) for name in names]
+        """The members for aggregates."""
+        return [
+            to_json(aggregate.public_name)
+            + b":"
+            + value_json(codec_of(aggregate.shape), aggregate.shape, row[aggregate.public_name])
+            for aggregate in aggregates
+        ]
 
     def render_all(self, rows: list[dict[str, Any]]) -> bytes:
         """Write rows as a JSON array with Pydantic.

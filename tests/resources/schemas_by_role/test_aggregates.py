@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fastapi import Depends
+from fastapi import Depends, Header
 from fastapi.testclient import TestClient
 
 from colonnade import STANDARD, Database, Page, Resource
@@ -125,3 +125,23 @@ def test_a_sum_over_the_table_itself_is_for_those_who_read_the_field(
     include = ["reports.salary.sum"]
     with pytest.raises(ModelError, match=r"aggregates 'salary'.*EmployeePublic"):
         list(employees_of(company, db, include=include).routes)
+
+
+def test_a_schema_by_role_may_count_the_rows_of_its_table(
+    db: Database, company: SimpleNamespace
+) -> None:
+    class Counted(company.EmployeePublic):  # type: ignore[misc, name-defined]  # defined in a test
+        reports_count: int
+
+    class ForHR(company.EmployeeHR):  # type: ignore[misc, name-defined]  # defined in a test
+        pass
+
+    def read(role: str = Header("")) -> type[Counted] | type[ForHR]:
+        return ForHR if role == "hr" else Counted
+
+    with client_of(employees_of(company, db, read=read)) as client:
+        client.post("/employees", json={"id": "a", "name": "A"}, headers=HR)
+        client.post("/employees", json={"id": "b", "name": "B", "manager_id": "a"}, headers=HR)
+        counts = [row["reports_count"] for row in client.get("/employees", headers=STAFF).json()]
+        assert counts == [1, 0]
+        assert "reports_count" not in client.get("/employees/a", headers=HR).json()

@@ -2,7 +2,6 @@
 
 from colonnade.resources.openapi._bodies import Body
 from colonnade.resources.openapi._envelopes import listed_rows
-from colonnade.resources.openapi._groups import Groups, group_parameters
 from colonnade.resources.openapi._one_of import merged_parameters, one_of_annotations
 from colonnade.resources.openapi._parameters import (
     LazyParameters,
@@ -29,7 +28,6 @@ from colonnade.resources.openapi._rows import ParameterProblem, Rows
 __all__ = [
     "Body",
     "Deleted",
-    "Groups",
     "LazyParameters",
     "ParameterProblem",
     "Rows",
@@ -38,7 +36,6 @@ __all__ = [
     "created_response",
     "depth_parameter",
     "etags_parameter",
-    "group_parameters",
     "header_parameter",
     "keys_parameter",
     "listed_rows",

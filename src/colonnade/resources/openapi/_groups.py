@@ -2,19 +2,14 @@
 
 from typing import Any
 
-from pydantic import GetJsonSchemaHandler, TypeAdapter
+from pydantic import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 
-from colonnade.query import (
-    FUNCTIONS,
-    FieldPath,
-    GroupReader,
-    QueryableTable,
-    functions_of,
-    units_of,
-)
+from colonnade.query import FUNCTIONS, FieldPath, QueryableTable, functions_of
+from colonnade.query.groups import GroupReader, units_of
 from colonnade.resources.openapi._documented_as import DocumentedAs, Refs
 from colonnade.resources.openapi._query_parameters import filter_parameters_of, option_parameter
+from colonnade.resources.openapi._values import value_of
 
 EXAMPLE_ZONE = "Europe/Berlin"
 
@@ -105,21 +100,6 @@ def _measurable(queryable: QueryableTable) -> list[str]:
         for name, path in queryable.paths.items()
         for function in functions_of(path.shape)
     ]
-
-
-def value_of(path: FieldPath) -> JsonSchemaValue:
-    """Return the JSON schema of the values of a path in a response."""
-    schema: JsonSchemaValue = TypeAdapter(path.shape.annotation.type).json_schema(
-        mode="serialization", ref_template="#/components/schemas/{model}"
-    )
-    schema.pop("title", None)
-    definitions = schema.pop("$defs", {})
-    if "$ref" in schema:
-        schema = definitions[schema["$ref"].rpartition("/")[2]]
-        schema.pop("title", None)
-    if not path.shape.nullable:
-        return schema
-    return {"anyOf": [schema, {"type": "null"}]}
 
 
 def group_parameters(reader: GroupReader, name: str) -> list[dict[str, Any]]:

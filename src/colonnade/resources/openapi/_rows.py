@@ -12,11 +12,11 @@ from colonnade.query import (
     QueryableTable,
 )
 from colonnade.resources.openapi._documented_as import DocumentedAs, Refs
-from colonnade.resources.openapi._groups import value_of
 from colonnade.resources.openapi._named_values import (
     component_name,
     named_options,
 )
+from colonnade.resources.openapi._values import value_of
 from colonnade.resources.responses._problems import ProblemDetails
 
 

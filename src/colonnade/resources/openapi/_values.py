@@ -6,9 +6,11 @@ from typing import Any
 from pydantic import (
     TypeAdapter,
 )
+from pydantic.json_schema import JsonSchemaValue
 
 from colonnade.models import ColumnShape
 from colonnade.query import (
+    FieldPath,
     value_type,
 )
 
@@ -33,3 +35,18 @@ def _value_schema(column: ColumnShape) -> dict[str, Any]:
     if column.kind == "datetime" and not column.is_aware:
         schema = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$"}
     return schema
+
+
+def value_of(path: FieldPath) -> JsonSchemaValue:
+    """Return the JSON schema of the values of a path in a response."""
+    schema: JsonSchemaValue = TypeAdapter(path.shape.annotation.type).json_schema(
+        mode="serialization", ref_template="#/components/schemas/{model}"
+    )
+    schema.pop("title", None)
+    definitions = schema.pop("$defs", {})
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].rpartition("/")[2]]
+        schema.pop("title", None)
+    if not path.shape.nullable:
+        return schema
+    return {"anyOf": [schema, {"type": "null"}]}

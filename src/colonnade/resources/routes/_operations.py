@@ -8,7 +8,6 @@ from starlette.routing import BaseRoute
 
 from colonnade.models import plural, with_article
 from colonnade.resources import openapi
-from colonnade.resources._aggregates import AggregateOperations
 from colonnade.resources._reads import ReadOperations
 from colonnade.resources.openapi._nested_bodies import row_body, statuses_of, written_rows
 from colonnade.resources.routes._idempotency import HEADER
@@ -110,26 +109,10 @@ class GeneratedRoutes:
         )
 
     def _add_aggregate(self) -> None:
-        options = self.builder.options
-        aggregates = AggregateOperations(
-            self.table_context, options.contract.max_limit, options.aggregate_exclude
-        )
-        component = self.builder.component_name()
+        # Here, since most applications have no aggregates, and the import takes milliseconds.
+        from colonnade.resources.routes._aggregate_routes import add_aggregate
 
-        async def aggregate_rows(request: Request) -> Response:
-            return await aggregates.respond(request)
-
-        self.builder.add(
-            ":aggregate",
-            "GET",
-            aggregate_rows,
-            ("list", "aggregate"),
-            name=f"aggregate_{self.names}",
-            summary=f"Group, count and sum {words_of(self.names)}",
-            response_model=Annotated[Any, openapi.Groups(aggregates.reader, component)],
-            responses=openapi.responses(409, headers=("Link",), description="The groups"),
-            parameters=lambda: openapi.group_parameters(aggregates.reader, component),
-        )
+        add_aggregate(self.builder)
 
     def _add_create(self) -> None:
         writes, status = self.writes, self.contract.status_of("create")

@@ -15,10 +15,10 @@ from sqlalchemy import (
 )
 
 from colonnade.query._aggregate_functions import zero
-from colonnade.query._grouping import GroupColumn, Grouping
 from colonnade.query._row_sources import RowSource
 from colonnade.query._scopes import NO_SCOPES
-from colonnade.query._time_buckets import TimeBucket
+from colonnade.query.groups._grouping import GroupColumn, Grouping
+from colonnade.query.groups._time_buckets import TimeBucket
 
 
 def filled(groups: Any, grouping: Grouping, bounds: Sequence[Any], limit: int) -> Select[Any]:
@@ -48,10 +48,13 @@ class _Filling:
 
     def statement(self) -> Select[Any]:
         """The SELECT of the groups with those of empty buckets."""
-        groups, buckets = self.groups, self._buckets()
-        others = select(*(groups.c[name] for name in self.others)).distinct().subquery()
+        buckets = self._buckets()
+        groups = self._ranked()
+        keys = (groups.c[name] for name in self.others)
+        others = select(groups.c.rank_, *keys).distinct().subquery()
         matches = [groups.c[self.key] == buckets.c.start_]
-        matches += [groups.c[name].is_not_distinct_from(others.c[name]) for name in self.others]
+        if self.others:
+            matches.append(groups.c.rank_ == others.c.rank_)
         start: Any = buckets
         if self.others:
             start = buckets.join(others, literal_column("1") == literal_column("1"))
@@ -62,19 +65,21 @@ class _Filling:
             elif column.label in self.others:
                 columns.append(others.c[column.label])
             else:
-                columns.append(self._value(column).label(column.label))
+                columns.append(_value(column, groups).label(column.label))
         with_buckets = select(*columns).select_from(start.outerjoin(groups, and_(*matches)))
         without = select(*(groups.c[column.label] for column in self.grouping.columns)).where(
             groups.c[self.key].is_(None)
         )
         return select(union_all(with_buckets, without).subquery("filled_"))
 
-    def _value(self, column: GroupColumn) -> ColumnElement[Any]:
-        """The aggregate of a group; 0 for counts and sums of an empty one."""
-        value = column.stored_sql(RowSource(self.groups, NO_SCOPES))
-        if column.shape.nullable:
-            return value
-        return func.coalesce(value, zero(column.shape), type_=column.shape.column.type)
+    def _ranked(self) -> Any:
+        """The groups, with a number for each combination of the other keys.
+
+        Groups are joined by the number: a comparison of keys that may be NULL cannot be hashed.
+        """
+        others = [self.groups.c[name] for name in self.others]
+        rank = func.dense_rank().over(order_by=others) if others else literal_column("1")
+        return select(self.groups, rank.label("rank_")).cte("colonnade_ranked")
 
     def _buckets(self) -> Any:
         kind = self.bucket.shape.column.type
@@ -94,3 +99,11 @@ class _Filling:
             .select_from(series, ends)
             .where(following <= ends.c.last_, series.c.number_ < literal_column(str(self.limit)))
         )
+
+
+def _value(column: GroupColumn, groups: Any) -> ColumnElement[Any]:
+    """The aggregate of a group; 0 for counts and sums of an empty one."""
+    value = column.stored_sql(RowSource(groups, NO_SCOPES))
+    if column.shape.nullable:
+        return value
+    return func.coalesce(value, zero(column.shape), type_=column.shape.column.type)

@@ -1,12 +1,16 @@
 """``JSONPath``: a value inside of a JSON column, typed by the annotation of the field."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, bindparam, not_
+from sqlalchemy import ARRAY, Column, ColumnElement, bindparam, not_
 
 from colonnade.models import Annotation, ColumnShape
-from colonnade.query._json_functions import (
+from colonnade.query._operators import Operator
+from colonnade.query._paths import FieldPath
+from colonnade.query._row_sources import RowSource
+from colonnade.query.inside_json._json_functions import (
     JSONOperand,
     JSONOperands,
     Steps,
@@ -18,10 +22,7 @@ from colonnade.query._json_functions import (
     json_text,
     steps_literal,
 )
-from colonnade.query._json_types import LENGTH, SCALAR_TYPES, JSONType, ScalarKind
-from colonnade.query._operators import Operator
-from colonnade.query._paths import FieldPath
-from colonnade.query._row_sources import RowSource
+from colonnade.query.inside_json._json_types import LENGTH, SCALAR_TYPES, JSONType, ScalarKind
 
 MAX_JSON_STEPS = 8
 """The maximum number of names in a path inside of a JSON column."""
@@ -78,6 +79,10 @@ class JSONPath(FieldPath):
             matched: tuple[Operator, ...] = ("contains", "overlaps")
             return (*matched, "is_null") if self.type.element.is_matched else ("is_null",)
         return super().operators if form == "scalar" else ("is_null",)
+
+    def columns(self) -> Iterator[Column[Any]]:
+        """The JSON column."""
+        yield self.column.column
 
     @property
     def takes_every_type(self) -> bool:
@@ -180,6 +185,10 @@ class JSONLength(FieldPath):
         return isinstance(other, JSONLength) and self.values == other.values
 
     __hash__ = FieldPath.__hash__
+
+    def columns(self) -> Iterator[Column[Any]]:
+        """The column of the list."""
+        yield from self.values.columns()
 
     def sql(self, rows: RowSource) -> ColumnElement[Any]:
         """The number; NULL if there is no list."""

@@ -15,13 +15,13 @@ from sqlalchemy import (
     select,
 )
 
-from colonnade.query._filled_buckets import filled
 from colonnade.query._filter_sql import FilterCompiler
 from colonnade.query._filters import Filter
-from colonnade.query._grouping import Grouping, GroupsBuilder
 from colonnade.query._page import Page
 from colonnade.query._row_sources import JoinedSource, RowSource
-from colonnade.query._time_buckets import ZONE_PARAMETER
+from colonnade.query.groups._filled_buckets import filled
+from colonnade.query.groups._grouping import Grouping, GroupsBuilder
+from colonnade.query.groups._time_buckets import ZONE_PARAMETER
 
 MAX_GROUPS = 10_000
 """The maximum number of groups of a request, on all its pages: a database keeps them in memory."""

@@ -15,16 +15,17 @@ from colonnade.query._aggregate_functions import FUNCTIONS, functions_of
 from colonnade.query._cursors import read_cursor
 from colonnade.query._filter_reader import FilterReader
 from colonnade.query._filters import All, AnyOf, Compare, Filter, Node, Not, Related
-from colonnade.query._grouped_pages import GroupedPage
-from colonnade.query._grouping import GroupColumn, Grouping, Measure
-from colonnade.query._json_paths import JSONPath
 from colonnade.query._ordering import Ordering, read_sort_columns
 from colonnade.query._parameters import OPTIONS, PageReader, QueryStringParser
 from colonnade.query._path_reader import PathError, read_path
 from colonnade.query._paths import FieldPath
 from colonnade.query._queryable_tables import QueryableTable, did_you_mean
+from colonnade.query._related_aggregates import RelatedAggregate
 from colonnade.query._scopes import NO_SCOPES, Scopes
-from colonnade.query._time_buckets import UNITS, TimeBucket, units_of
+from colonnade.query.groups._grouped_pages import GroupedPage
+from colonnade.query.groups._grouping import GroupColumn, Grouping, Measure
+from colonnade.query.groups._time_buckets import UNITS, TimeBucket, units_of
+from colonnade.query.inside_json._json_paths import JSONPath
 
 GROUP_OPTIONS = frozenset(
     ("aggregate", "cursor", "fill", "group_by", "having", "limit", "order_by", "tz", "where")
@@ -201,7 +202,7 @@ class HavingReader(FilterReader):
 
     def unknown_field(self, name: str, queryable: QueryableTable) -> str:
         """The message for a name that is not an aggregate of the request."""
-        measures = ", ".join(path.text for path in queryable.paths.values())
+        measures = ", ".join(queryable.paths)
         return f"{name} is not an aggregate of this request. It has {measures}"
 
 
@@ -241,7 +242,8 @@ class _Fields:
                 raise PathError(f"Cannot group by {text!r}: {error}") from None
             units = ", ".join(units_of(moment.shape))
             raise PathError(f"{last!r} is not a time bucket. Use one of {units}") from None
-        if "count_distinct" not in functions_of(path.shape) or _is_container(path):
+        is_decimal = isinstance(path, RelatedAggregate) and path.shape.kind == "decimal"
+        if "count_distinct" not in functions_of(path.shape) or _is_container(path) or is_decimal:
             raise PathError(f"Cannot group by {text}: its values cannot be compared")
         return path
 
@@ -273,12 +275,18 @@ class _Fields:
             raise PathError(
                 f"{text!r} does not end with a function. Use one of {', '.join(FUNCTIONS)}."
             )
+        declared = self.queryable.aggregates.get(text)
+        if declared is not None:
+            self._refuse_excluded(declared, text)
+            return Measure(text, declared.relations, declared.function, declared.field)
         relations, queryable, rest = self._relations(names)
         if not rest:
             if function != "count":
                 raise PathError(f"{text} needs a field: {'.'.join((*names, '<field>', function))}")
             return Measure(text, relations, function, None)
         field = self._field(".".join(rest), queryable)
+        if isinstance(field, RelatedAggregate):
+            raise PathError(f"{field.text} is an aggregate: it cannot be aggregated again")
         if function not in functions_of(field.shape):
             known = ", ".join(functions_of(field.shape))
             raise PathError(f"{function} does not apply to {'.'.join(names)}. Use one of {known}")
@@ -300,10 +308,16 @@ class _Fields:
 
     def _field(self, text: str, queryable: QueryableTable) -> FieldPath:
         path = read_path(text, queryable)
-        name = text.split(".", maxsplit=1)[0]
-        if queryable is self.queryable and name in self.exclude:
-            raise PathError(f"{name} can be neither grouped nor aggregated")
+        self._refuse_excluded(path, text)
         return path
+
+    def _refuse_excluded(self, path: FieldPath, text: str) -> None:
+        """Refuse an excluded field, also where relations lead back to the table."""
+        columns = self.queryable.shape.columns
+        public = self.queryable.columns
+        excluded = [public.get(name) or columns[name] for name in self.exclude]
+        if not {shape.column for shape in excluded}.isdisjoint(path.columns()):
+            raise PathError(f"{text} can be neither grouped nor aggregated")
 
 
 def _is_container(path: FieldPath) -> bool:

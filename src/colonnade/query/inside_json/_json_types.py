@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, DateTime, Double, Numeric, String, t
 from sqlalchemy.types import TypeEngine
 
 from colonnade.models import Annotation, ColumnShape, UTCDateTime, value_shape
-from colonnade.query._json_functions import (
+from colonnade.query.inside_json._json_functions import (
     json_boolean,
     json_datetime,
     json_decimal,

@@ -1,13 +1,14 @@
 """The values that JSON is compared with, and the comparisons that their types make."""
 
+import math
 from typing import Any
 
 from colonnade.models import require_storable
 from colonnade.query._filters import AnyOf, Compare, Node, Not
-from colonnade.query._json_paths import JSONPath
-from colonnade.query._json_types import JSONType, ScalarKind
 from colonnade.query._operators import MAX_LIST_VALUES, SEARCH, Operator
 from colonnade.query._values import read_value
+from colonnade.query.inside_json._json_paths import JSONPath
+from colonnade.query.inside_json._json_types import JSONType, ScalarKind
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -96,16 +97,27 @@ def _text(operator: Operator, value: Any) -> str:
     return require_storable(value)
 
 
+def _finite(value: float) -> float:
+    """A number with more than 64 bits as a float."""
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError("A number must be finite, and smaller than 1.8e308")
+    return number
+
+
 def _scalar(value: Any) -> str | float | bool:
     """A text, number or boolean of JSON."""
     if isinstance(value, str):
         return require_storable(value)
     if isinstance(value, bool):
         return value
-    if isinstance(value, int):
-        return value if value in _INT64 else float(value)
-    if isinstance(value, float):
+    if isinstance(value, int) and value in _INT64:
         return value
+    if isinstance(value, int | float):
+        return _finite(value)
     if value is None:
         raise ValueError("Use is_null to test for null")
     raise ValueError("A JSON value can be compared with a text, a number, true or false")

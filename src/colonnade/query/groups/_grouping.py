@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Table,
+    case,
     cast,
     func,
     literal_column,
@@ -22,7 +23,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from colonnade.models import RelationShape, Shape
+from colonnade.models import Annotation, RelationShape, Shape, value_shape
 from colonnade.query._aggregate_functions import Function, aggregate_sql, aggregated_shape
 from colonnade.query._paths import ColumnPath, FieldPath, RelatedPath
 from colonnade.query._related_aggregates import comparable, may_repeat, related_rows
@@ -54,6 +55,29 @@ class GroupColumn(FieldPath):
         return comparable(self.stored_sql(rows))
 
 
+class Presence(FieldPath):
+    """Whether a field has a value: 1 or NULL, which any database can count.
+
+    Args:
+        field: The field.
+    """
+
+    def __init__(self, field: FieldPath) -> None:
+        super().__init__(field.text, _PRESENCE)
+        self.field = field
+
+    def tables(self) -> Iterator[Table]:
+        """The related tables of the field."""
+        return self.field.tables()
+
+    def sql(self, rows: RowSource) -> ColumnElement[Any]:
+        """1, or NULL."""
+        return case((self.field.sql(rows).is_not(None), literal_column("1", Integer())))
+
+
+_PRESENCE = value_shape("presence", Annotation.of(int), Integer())
+
+
 class Measure(FieldPath):
     """What an aggregate computes of each group.
 
@@ -71,10 +95,12 @@ class Measure(FieldPath):
         super().__init__(text, aggregated_shape(text, function, field_shape))
         self.relations = relations
         self.function = function
-        self.field = field
+        self.field = Presence(field) if function == "count" and field is not None else field
 
     def tables(self) -> Iterator[Table]:
-        """The tables of the relations."""
+        """The tables of the relations, and of the field."""
+        if self.field is not None:
+            yield from self.field.tables()
         for relation in self.relations:
             if relation.link is not None:
                 yield relation.link.table
