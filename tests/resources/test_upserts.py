@@ -710,7 +710,7 @@ class TestRoutes:
         return Item
 
     def test_upserts_and_replacements_are_off_by_default(self, db: Database, item: Any) -> None:
-        assert {"upsert", "replace"} == OPERATIONS - STANDARD
+        assert {"upsert", "replace", "aggregate"} == OPERATIONS - STANDARD
         with serving(Resource(item, db)) as client:
             refused = client.post("/items?on_conflict=code", json={"code": "a"})
             assert refused.status_code == 422
