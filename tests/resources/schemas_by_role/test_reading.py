@@ -170,7 +170,6 @@ class TestHiddenFields:
             assert _without_suggestions(refused.text) == _without_suggestions(
                 other.text.replace(unknown, hidden)
             )
-        assert "X-Total-Count" not in answers[0].headers
 
     def test_a_cursor_that_holds_a_hidden_value_is_refused(self, client: TestClient) -> None:
         first = client.get("/employees?order_by=salary&limit=1", headers=HR)
@@ -324,3 +323,4 @@ def test_no_condition_reveals_a_hidden_value(
     ]
     assert {answer.status_code for answer in answers} == {422}
     assert answers[0].text == answers[1].text
+    assert "X-Total-Count" not in answers[0].headers
