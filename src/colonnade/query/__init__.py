@@ -36,6 +36,7 @@ from colonnade.query._ordering import (
 )
 from colonnade.query._page import Count, Page, ParentRow, key_clause
 from colonnade.query._parameters import DEFAULT_LIMIT, OPTIONS, Option, PageReader
+from colonnade.query._path_reader import PathError
 from colonnade.query._paths import FieldPath
 from colonnade.query._queryable_tables import (
     QueryableTable,
@@ -81,6 +82,7 @@ __all__ = [
     "PageReader",
     "Parameter",
     "ParentRow",
+    "PathError",
     "QueryableTable",
     "RelatedAggregate",
     "RelationJoin",

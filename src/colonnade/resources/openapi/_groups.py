@@ -1,14 +1,21 @@
 """The groups of an aggregate in the OpenAPI document."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pydantic import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 
-from colonnade.query import FUNCTIONS, FieldPath, QueryableTable, functions_of
+from colonnade.query import FUNCTIONS, FieldPath, PathError, QueryableTable, functions_of
 from colonnade.query.groups import GroupReader, units_of
 from colonnade.resources.openapi._documented_as import DocumentedAs, Refs
-from colonnade.resources.openapi._query_parameters import filter_parameters_of, option_parameter
+from colonnade.resources.openapi._named_values import named_values
+from colonnade.resources.openapi._query_parameters import (
+    filters_parameter,
+    option_parameter,
+    option_parameters,
+)
 from colonnade.resources.openapi._values import value_of
 
 EXAMPLE_ZONE = "Europe/Berlin"
@@ -28,6 +35,9 @@ class Groups(DocumentedAs):
 
     def types(self) -> list[Any]:
         return [_Group(self.reader, self.name).as_type(f"{self.name}Group")]
+
+    def parameter_types(self) -> list[Any]:
+        return list(named_groups(self.reader, self.name).values())
 
     def document(self, refs: Refs, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         (group,) = refs.values()
@@ -57,49 +67,72 @@ class _Group(DocumentedAs):
 
 def group_names(reader: GroupReader) -> dict[str, FieldPath]:
     """Return the usual fields to group by: columns, buckets, and columns of to-one relations."""
-    names: dict[str, FieldPath] = {}
-    for name in _groupable(reader.queryable):
-        root = name.split(".")[0]
-        if root in reader.fields.exclude:
-            continue
-        names[name] = reader.fields.key(name, "UTC")
-    return names
-
-
-def _groupable(queryable: QueryableTable, *, nested: bool = False) -> list[str]:
+    queryable = reader.queryable
     names = []
-    for name, path in queryable.paths.items():
-        if "count_distinct" not in functions_of(path.shape):
-            continue
+    for name in _groupable(queryable):
         names.append(name)
-        names += [f"{name}.{unit}" for unit in units_of(path.shape)]
-    if not nested:
-        for relation, target in queryable.relations.items():
-            if not target.relation.is_list:
-                names += [
-                    f"{relation}.{name}" for name in _groupable(target.queryable, nested=True)
-                ]
-    return names
+        names += [f"{name}.{unit}" for unit in units_of(queryable.paths[name].shape)]
+    for relation, target in queryable.relations.items():
+        if not target.relation.is_list:
+            names += [
+                f"{relation}.{name}"
+                for name in _groupable(target.queryable)
+                if not _is_key(target.queryable.paths[name])
+            ]
+    paths = {name: _path_of(partial(reader.fields.key, name, "UTC")) for name in names}
+    return {name: path for name, path in paths.items() if path is not None}
+
+
+def _groupable(queryable: QueryableTable) -> list[str]:
+    return [
+        name
+        for name, path in queryable.paths.items()
+        if "count_distinct" in functions_of(path.shape)
+    ]
+
+
+def _path_of(read: Callable[[], FieldPath]) -> FieldPath | None:
+    """The path that a function reads; None for an excluded field, which relations may lead to."""
+    try:
+        return read()
+    except PathError:
+        return None
 
 
 def measure_paths(reader: GroupReader) -> dict[str, FieldPath]:
-    """Return the usual aggregates: of the table, and of its relations."""
-    names = [
-        name
-        for name in _measurable(reader.queryable)
-        if name.split(".")[0] not in reader.fields.exclude
-    ]
-    for relation, target in reader.queryable.relations.items():
-        names += [f"{relation}.{name}" for name in _measurable(target.queryable)]
-    return {name: reader.fields.measure(name) for name in names}
+    """Return the usual aggregates: of the table, and the numbers of its relations."""
+    queryable = reader.queryable
+    names = ["count"]
+    for name, path in queryable.paths.items():
+        if name not in reader.fields.exclude:
+            names += [f"{name}.{function}" for function in _usual_functions(path)]
+    for relation, target in queryable.relations.items():
+        names.append(f"{relation}.count")
+        for name, path in target.queryable.paths.items():
+            if "sum" in functions_of(path.shape) and not _is_key(path):
+                names += [f"{relation}.{name}.{function}" for function in ("sum", "avg")]
+    paths = {name: _path_of(partial(reader.fields.measure, name)) for name in names}
+    return {name: path for name, path in paths.items() if path is not None}
 
 
-def _measurable(queryable: QueryableTable) -> list[str]:
-    return ["count"] + [
-        f"{name}.{function}"
-        for name, path in queryable.paths.items()
-        for function in functions_of(path.shape)
-    ]
+def _usual_functions(path: FieldPath) -> list[str]:
+    """The functions that make sense of most fields: not the sum of keys, nor a count of no NULL."""
+    functions = functions_of(path.shape)
+    if _is_key(path):
+        return [function for function in functions if function == "count_distinct"]
+    return [function for function in functions if function != "count" or path.shape.nullable]
+
+
+def _is_key(path: FieldPath) -> bool:
+    return path.shape.primary_key or path.shape.foreign_key is not None
+
+
+def named_groups(reader: GroupReader, name: str) -> dict[str, Any]:
+    """Return the types of ``group_by`` and ``aggregate``, whose values are components."""
+    return {
+        "group_by": named_values(f"{name}GroupBy", group_names(reader), owner=reader),
+        "aggregate": named_values(f"{name}Aggregate", measure_paths(reader), owner=reader),
+    }
 
 
 def group_parameters(reader: GroupReader, name: str) -> list[dict[str, Any]]:
@@ -138,12 +171,17 @@ def group_parameters(reader: GroupReader, name: str) -> list[dict[str, Any]]:
             "Whether periods without rows are groups too; with one time bucket in group_by",
         ),
     }
-    documented = [option_parameter(name, *option) for name, option in options.items()]
+    named = named_groups(reader, name)
+    documented = [
+        option_parameter(option, schema, description, named.get(option))
+        for option, (schema, description) in options.items()
+    ]
     for parameter in documented:
         if parameter["name"] == "aggregate":
             parameter["required"] = True
             parameter["example"] = ["count"]
     return [
         *documented,
-        *filter_parameters_of(reader.page_reader, {"cursor", "limit", "where"}, name),
+        *option_parameters(reader.page_reader, ("cursor", "limit", "where"), name),
+        filters_parameter(reader.queryable),
     ]

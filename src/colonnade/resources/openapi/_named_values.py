@@ -33,13 +33,15 @@ def named_options(queryable: QueryableTable, name: str) -> Mapping[str, Any]:
     table = _table_name(queryable)
     if table is None:
         return {}
-    types = {"count": _named("RowCount", COUNTS, owner=COUNTS)}
+    types = {"count": named_values("RowCount", COUNTS, owner=COUNTS)}
     if queryable.columns:
-        types["fields"] = _named(f"{table}Field", queryable.columns, owner=queryable.read)
+        types["fields"] = named_values(f"{table}Field", queryable.columns, owner=queryable.read)
     if sortable_paths(queryable):
-        types["order_by"] = _named(f"{table}OrderBy", orderings(queryable), owner=queryable.read)
+        types["order_by"] = named_values(
+            f"{table}OrderBy", orderings(queryable), owner=queryable.read
+        )
     if include_paths(queryable):
-        types["include"] = _named(f"{name}Include", include_paths(queryable), owner=queryable)
+        types["include"] = named_values(f"{name}Include", include_paths(queryable), owner=queryable)
     return types
 
 
@@ -59,7 +61,7 @@ def named_upsert_options(
     table, owner = queryable.shape.model.__name__, schemas(queryable.shape.model).create
     named = {"on_conflict": ("UniqueKey", list(keys)), "update": ("UpsertField", list(fields))}
     return {
-        parameter: _named(f"{table}{name}", values, owner=owner)
+        parameter: named_values(f"{table}{name}", values, owner=owner)
         for parameter, (name, values) in named.items()
         if values
     }
@@ -90,7 +92,14 @@ def name_of_values(queryable: QueryableTable, column: str) -> str | None:
     return None
 
 
-def _named(name: str, values: Iterable[str], owner: object) -> Any:
+def named_values(name: str, values: Iterable[str], owner: object) -> Any:
+    """The type of values that are a component of the document.
+
+    Args:
+        name: The name of the component.
+        values: The values.
+        owner: What the values belong to: two owners have two components.
+    """
     literal: Any = Literal[tuple(values)]
     return Annotated[literal, NamedValues(name, f"colonnade.{name}:{id(owner)}")]
 

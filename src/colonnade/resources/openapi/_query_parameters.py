@@ -42,26 +42,8 @@ def page_parameters(reader: PageReader, name: str) -> list[dict[str, Any]]:
     document. Those of the table's own fields are published with the operators that they are
     usually filtered by. All filters work, and all are checked.
     """
-    return filter_parameters_of(reader, reader.options, name)
-
-
-def filter_parameters_of(
-    reader: PageReader, options: Collection[str], name: str
-) -> list[dict[str, Any]]:
-    """Return some options of a list, and its filters.
-
-    Args:
-        reader: Reads the parameters.
-        options: The options.
-        name: What the names of components for this route begin with.
-    """
     queryable = reader.queryable
-    named_types = named_options(queryable, name)
-    parameters = [
-        _query(option, *_option(option, reader, named_types.get(option)))
-        for option in sorted(options)
-        if option != "include" or include_paths(queryable)
-    ]
+    parameters = option_parameters(reader, reader.options, name)
     for filter_name, parameter in reader.parameters.items():
         if parameter.relations or not _is_published(parameter):
             continue
@@ -76,6 +58,39 @@ def filter_parameters_of(
     if reader.parameters and queryable.relations:
         parameters.append(_relation_filters(queryable))
     return parameters
+
+
+def option_parameters(
+    reader: PageReader, options: Collection[str], name: str
+) -> list[dict[str, Any]]:
+    """Return the query parameters of a list that are not filters.
+
+    Args:
+        reader: Reads the parameters.
+        options: Their names.
+        name: What the names of components for this route begin with.
+    """
+    queryable = reader.queryable
+    named_types = named_options(queryable, name)
+    return [
+        _query(option, *_option(option, reader, named_types.get(option)))
+        for option in sorted(options)
+        if option != "include" or include_paths(queryable)
+    ]
+
+
+def filters_parameter(queryable: QueryableTable) -> dict[str, Any]:
+    """Return the parameter that stands for all filters of a table, where a list has them, too."""
+    name = next(iter(queryable.columns), "id")
+    return {
+        "name": "filters",
+        "in": "query",
+        "style": "form",
+        "explode": True,
+        "description": "The filters of the list, each a query parameter",
+        "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+        "example": {f"{name}__is_null": "false"},
+    }
 
 
 def _with_reference(schema: dict[str, Any], name: str) -> dict[str, Any]:
@@ -200,8 +215,19 @@ def _integer(least: int, maximum: int, default: int) -> dict[str, Any]:
     return {"type": "integer", "minimum": least, "maximum": maximum, "default": default}
 
 
-def option_parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
-    """Return a query parameter that is not a filter."""
+def option_parameter(
+    name: str, schema: dict[str, Any], description: str, named_type: Any = None
+) -> dict[str, Any]:
+    """Return a query parameter that is not a filter.
+
+    Args:
+        name: Its name.
+        schema: Its JSON schema.
+        description: Its description.
+        named_type: The type of its values, if they are a component.
+    """
+    if named_type is not None:
+        schema = _with_reference(schema, name_of(named_type))
     return _query(name, schema, description)
 
 
