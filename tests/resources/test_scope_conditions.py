@@ -200,7 +200,7 @@ class TestReaching:
             f"without it. Create the Resource with the {argument} first."
         )
         with pytest.raises(ModelError, match=message):
-            Resource(notes.note, notes.db, prefix="/late", **{argument: own_rows})  # type: ignore[arg-type]
+            Resource(notes.note, notes.db, prefix="/late", **{argument: own_rows})  # type: ignore[arg-type]  # scope
 
 
 class TestStatements:

@@ -437,7 +437,7 @@ def _element_annotation(container: Any) -> Annotation | None:
 
 
 def _item_type(stored: ARRAY[Any], annotation: Annotation) -> TypeEngine[Any]:
-    """The type of the items of an array, which are arrays themselves if the annotation says so."""
+    """The type of the items of an array, which may be arrays as well."""
     is_nested = _element_annotation(annotation.type) is not None and not is_range(annotation.type)
     if not is_nested or isinstance(stored.item_type, JSON):
         return stored.item_type

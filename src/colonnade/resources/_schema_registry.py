@@ -80,7 +80,7 @@ def mark_schemas(
     Args:
         db: The database.
         queryable: What requests of the Resource may read.
-        options: The schemas that it was given, or None for the derived ones.
+        options: The schemas in its arguments; None for the derived ones.
         operations: The operations of the Resource.
         is_chosen: Whether requests choose the read schema, also for its rows in relations.
 

@@ -225,7 +225,7 @@ class TestForm:
         result_rows: list[Any] = PydanticField(serialization_alias="résults")
         has_more: bool
 
-        @computed_field  # type: ignore[prop-decorator]
+        @computed_field  # type: ignore[prop-decorator]  # as Pydantic documents it
         @property
         def page_count(self) -> int:
             return -(-self.total_count // 2)
@@ -283,7 +283,7 @@ class TestForm:
     def test_rows_that_pydantic_writes_are_the_same(
         self, db: Database, models: SimpleNamespace
     ) -> None:
-        class Shouted(schemas(models.Task).read):  # type: ignore[misc]
+        class Shouted(schemas(models.Task).read):  # type: ignore[misc]  # a derived class
             @field_serializer("title")
             def shout(self, title: str) -> str:
                 return title.upper()
@@ -414,7 +414,7 @@ class TestDocument:
         self, db: Database, models: SimpleNamespace
     ) -> None:
         read = schemas(models.Task).read
-        tasks_public = create_model("TasksPublic", data=(list[read], ...), count=(int, ...))  # type: ignore[valid-type]
+        tasks_public = create_model("TasksPublic", data=(list[read], ...), count=(int, ...))  # type: ignore[valid-type]  # a variable
         listed = self.response(self.document(db, models, tasks_public), "/tasks")
         assert listed["title"] == "TasksPublic"
         assert listed["properties"]["count"] == {"type": "integer", "title": "Count"}
@@ -463,7 +463,7 @@ class TestRefusals:
                 "Bad.data has the rows of a page, so that it must be a list",
             ),
             (
-                {"data": list[Any], "size": Annotated[int, EnvelopeField("size")]},  # type: ignore[arg-type]
+                {"data": list[Any], "size": Annotated[int, EnvelopeField("size")]},  # type: ignore[arg-type]  # wrong on purpose
                 "Bad.size has the unknown meaning 'size'",
             ),
             (
@@ -499,7 +499,7 @@ class TestRefusals:
         class Counted(BaseModel):
             data: list[Any]
 
-            @computed_field  # type: ignore[prop-decorator]
+            @computed_field  # type: ignore[prop-decorator]  # as Pydantic documents it
             @property
             def size(self) -> int:
                 return len(self.data)

@@ -87,7 +87,7 @@ class TestDefaultLimit:
             pass
 
         class BoxRead(Box, schema="read"):
-            things: list[ThingRead]  # type: ignore[assignment]
+            things: list[ThingRead]  # type: ignore[assignment]  # narrower
 
         boxes = Resource(Box, db, read=BoxRead, default_limit=None, max_limit=50_000)
         with pytest.raises(ModelError, match="Choose a smaller default_limit than 50000"):

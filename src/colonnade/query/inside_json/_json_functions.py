@@ -139,8 +139,8 @@ class JSONOperand(types.TypeDecorator[Any]):
 
     def load_dialect_impl(self, dialect: Any) -> types.TypeEngine[Any]:
         if dialect.name == "postgresql" and self.array is not None:
-            return dialect.type_descriptor(self.array)  # type: ignore[no-any-return]
-        return dialect.type_descriptor(Text())  # type: ignore[no-any-return]
+            return dialect.type_descriptor(self.array)  # type: ignore[no-any-return]  # untyped
+        return dialect.type_descriptor(Text())  # type: ignore[no-any-return]  # untyped
 
     def process_bind_param(self, value: Any, dialect: Any) -> Any:
         if dialect.name != "postgresql":
@@ -161,7 +161,7 @@ class JSONOperands(JSONOperand):
 
     def load_dialect_impl(self, dialect: Any) -> types.TypeEngine[Any]:
         if dialect.name == "postgresql" and self.array is None:
-            return dialect.type_descriptor(ARRAY(Text()))  # type: ignore[no-any-return]
+            return dialect.type_descriptor(ARRAY(Text()))  # type: ignore[no-any-return]  # untyped
         return super().load_dialect_impl(dialect)
 
     def process_bind_param(self, value: Any, dialect: Any) -> Any:

@@ -60,7 +60,7 @@ class JSONNumber(types.TypeDecorator[Any]):
     def load_dialect_impl(self, dialect: Any) -> TypeEngine[Any]:
         # SQLAlchemy would round the value of a Double to a float; that of an integer it passes on.
         kind = Numeric() if dialect.name == "postgresql" else BigInteger()
-        return dialect.type_descriptor(kind)  # type: ignore[no-any-return]
+        return dialect.type_descriptor(kind)  # type: ignore[no-any-return]  # untyped
 
     def process_bind_param(self, value: Any, dialect: Any) -> Any:
         return Decimal(repr(value)) if dialect.name == "postgresql" else value
