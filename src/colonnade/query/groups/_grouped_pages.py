@@ -21,7 +21,7 @@ from colonnade.query._page import Page
 from colonnade.query._row_sources import JoinedSource, RowSource
 from colonnade.query.groups._filled_buckets import filled
 from colonnade.query.groups._grouping import Grouping, GroupsBuilder
-from colonnade.query.groups._time_buckets import ZONE_PARAMETER
+from colonnade.query.groups._time_buckets import ZONE_PARAMETER, TimeBucket
 
 MAX_GROUPS = 10_000
 """The maximum number of groups of a request, on all its pages: a database keeps them in memory."""
@@ -113,7 +113,7 @@ class GroupedPage(Page):
         parameters = Page.parameters(self)
         values = enumerate(self.having.values)
         parameters.update((f"{HAVING_PREFIX}{index}", value) for index, value in values)
-        if any(getattr(path, "zoned", False) for path in self.grouping.keys):
+        if any(isinstance(path, TimeBucket) and path.zoned for path in self.grouping.keys):
             parameters[ZONE_PARAMETER] = self.zone
         if self.grouping.fill:
             parameters.update(zip(_BOUNDS, self.bounds, strict=True))
@@ -134,5 +134,6 @@ class GroupedPage(Page):
         return self.groups
 
     def _bound_parameters(self) -> Sequence[Any]:
-        kind = next(path.shape.column.type for path in self.grouping.keys if hasattr(path, "unit"))
+        buckets = (path for path in self.grouping.keys if isinstance(path, TimeBucket))
+        kind = next(buckets).shape.column.type
         return [bindparam(name, type_=kind) for name in _BOUNDS]
