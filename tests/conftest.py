@@ -4,8 +4,11 @@ The databases come from Colonnade's pytest plugin. Each test has an empty databa
 """
 
 import gc
-from collections.abc import Iterator
+import sys
+import typing
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import _lru_cache_wrapper
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from sqlmodel.main import default_registry
 
 from colonnade import Database, SQLModel
+from colonnade._owner_caches import forget
 from colonnade.database import metadatas
 from colonnade.testing import Run
 from tests.servers import installed_postgresql, running, server_directory
@@ -48,6 +52,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         )
 
 
+def pytest_collection_finish() -> None:
+    """Exclude what the whole run needs from garbage collection."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     item.add_marker(pytest.mark.own_database(tables=False))
 
@@ -77,17 +87,34 @@ def postgresql_database(_colonnade_run: Run) -> Iterator[str]:
 
 
 @pytest.fixture
-def db(database: Database) -> Database:
+def db(database: Database) -> Iterator[Database]:
     """The ``Database`` of the test, on each database in turn."""
-    return database
+    yield database
+    forget(database)  # all tests share the object, which remembers the tables of its Resources
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _freeze_garbage() -> Iterator[None]:
-    """Exclude the objects of finished modules from garbage collection, which took 5 s each time."""
+def _delete_models() -> Iterator[None]:
+    """Delete the models of finished modules.
+
+    Caches with a limited size keep some, whose many subclasses make everything slower that looks
+    for all models.
+    """
     yield
+    _forget()
+    for clear in _cache_clears():
+        clear()
     gc.collect()
-    gc.freeze()
+
+
+def _cache_clears() -> Iterator[Callable[[], object]]:
+    """The functions that empty the caches of Colonnade, FastAPI and ``typing``."""
+    yield from vars(typing)["_cleanups"]
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in {"colonnade", "fastapi"}:
+            for value in vars(module).values():
+                if isinstance(value, _lru_cache_wrapper):
+                    yield value.cache_clear
 
 
 @pytest.fixture(autouse=True)

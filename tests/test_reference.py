@@ -106,14 +106,24 @@ CALLABLES = {
 
 
 def defined_members(value: Any) -> dict[str, Any]:
-    """The public functions and properties that a class adds to those of its bases."""
+    """The public functions and properties that a class adds to those of other public classes.
+
+    Those of its internal bases are among them.
+    """
     if not inspect.isclass(value):
         return {}
+    public = [known for known in OBJECTS.values() if known is not value]
+    internal = [
+        each
+        for each in value.__mro__
+        if each is value or (each.__module__.startswith("colonnade.") and each not in public)
+    ]
+    others = [each for each in value.__mro__ if each not in internal]
     members = {}
-    for name, member in vars(value).items():
+    for name, member in [item for each in internal for item in vars(each).items()]:
         function = getattr(member, "__func__", getattr(member, "func", member))
         is_member = inspect.isfunction(function) or isinstance(function, property)
-        is_inherited = any(hasattr(base, name) for base in value.__mro__[1:])
+        is_inherited = any(hasattr(base, name) for base in others)
         if is_member and not is_inherited and not name.startswith("_"):
             members[name] = function
     return members
@@ -168,6 +178,14 @@ def test_the_reference_renders_exactly_the_public_names() -> None:
     pages = "".join(page.read_text() for page in sorted(REFERENCE.glob("*.md")))
     rendered = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
     assert sorted(rendered) == sorted(OBJECTS)
+
+
+def test_the_reference_renders_the_members_of_a_resource() -> None:
+    page = (REFERENCE / "http.md").read_text()
+    listed = re.search(r"^::: colonnade.Resource\n.*?members: \[(.*?)\]", page, re.M | re.S)
+    assert listed is not None
+    internal = {"table_context"}
+    assert set(listed[1].split(", ")) == defined_members(colonnade.Resource).keys() - internal
 
 
 def test_the_reference_lists_the_names_of_sqlmodel() -> None:

@@ -179,6 +179,7 @@ def _colonnade_test(
         current_test = CurrentTest(databases[0], temporary.url_string)
         request.node.stash[CURRENT_TEST] = current_test
         yield current_test
+        del request.node.stash[CURRENT_TEST]  # pytest keeps the items of all tests
         if marker is None:
             current_test.leaks += _colonnade_run.restore()
     fail_on_leaks(current_test.leaks)

@@ -33,6 +33,7 @@ from pydantic_core import CoreSchema
 from pydantic_core import PydanticUndefined as Undefined
 from sqlmodel.main import FieldInfoMetadata
 
+from colonnade._owner_caches import cached_by_owner
 from colonnade.models._fields import FieldFlags
 from colonnade.models._mixins import SetWhenStored
 from colonnade.models._model import ModelMetaclass, SchemaKind, SQLModel
@@ -84,9 +85,6 @@ class Schemas:
     read: type[SQLModel]
 
 
-_schemas_by_model: dict[type[Any], Schemas] = {}
-
-
 def schemas(model: type[Any]) -> Schemas:
     """The create, update and read schemas of a table, Colonnade's or sqlmodel's, created once.
 
@@ -122,13 +120,15 @@ def schemas(model: type[Any]) -> Schemas:
             print(error.errors()[0]["msg"])  # Input should be less than or equal to 100
         ```
     """
-    model_schemas = _schemas_by_model.get(model)
-    if model_schemas is None:
-        shape = Shape.of(model)
-        model_schemas = _schemas_by_model[model] = Schemas(
-            create=_create_schema(shape), update=_update_schema(shape), read=_read_schema(shape)
-        )
-    return model_schemas
+    return _schemas_of(model)
+
+
+@cached_by_owner
+def _schemas_of(model: type[Any]) -> Schemas:
+    shape = Shape.of(model)
+    return Schemas(
+        create=_create_schema(shape), update=_update_schema(shape), read=_read_schema(shape)
+    )
 
 
 def _derive_schema(model: type[Any], kind: SchemaKind) -> type[Any]:
@@ -463,6 +463,7 @@ def with_absent_fields(schema: type[BaseModel], names: frozenset[str]) -> type[B
     return new_class(schema.__name__, (schema,), {}, lambda body: body.update(namespace))
 
 
+@cached_by_owner
 def row_validator(model: type[Any]) -> type[BaseModel] | None:
     """The schema that validates a partially updated row: the rules on several fields.
 
@@ -472,16 +473,7 @@ def row_validator(model: type[Any]) -> type[BaseModel] | None:
     Returns:
         The schema; None if the model has no such rule.
     """
-    if model not in _row_validators:
-        _row_validators[model] = _build_row_validator(Shape.of(model))
-    return _row_validators[model]
-
-
-_row_validators: dict[type[Any], type[BaseModel] | None] = {}
-
-
-def _build_row_validator(shape: Shape) -> type[BaseModel] | None:
-    model, decorators = shape.model, shape.model.__pydantic_decorators__
+    shape, decorators = Shape.of(model), model.__pydantic_decorators__
     rules: dict[str, Any] = {}
     names = frozenset(shape.columns)
     for name, decorator in decorators.field_validators.items():

@@ -28,6 +28,7 @@ from sqlalchemy import Enum as NativeEnum
 from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
+from colonnade._owner_caches import cached_by_owner
 from colonnade.errors import ModelError
 from colonnade.models._annotations import Annotation, Bounds
 from colonnade.models._columns import is_json
@@ -289,8 +290,8 @@ class Shape:
             }
         )
 
-    @classmethod
-    def of(cls, model: type[Any]) -> "Shape":
+    @staticmethod
+    def of(model: type[Any]) -> "Shape":
         """The shape of a table, which may be a plain sqlmodel table.
 
         Args:
@@ -302,17 +303,7 @@ class Shape:
         Raises:
             ModelError: ``model`` is not a table.
         """
-        shape = _shapes.get(model)
-        if shape is None:
-            if not getattr(model, "model_config", {}).get("table") or not hasattr(
-                model, "__table__"
-            ):
-                raise ModelError(
-                    f"{getattr(model, '__name__', model)!s} is not a table. To make it one, write "
-                    f"class {getattr(model, '__name__', 'Task')}(..., table=True)."
-                )
-            shape = _shapes[model] = cls(model)
-        return shape
+        return _shape_of(model)
 
     @property
     def name(self) -> str:
@@ -374,7 +365,14 @@ class Shape:
         return f"Shape({self.model.__name__})"
 
 
-_shapes: dict[type[Any], Shape] = {}
+@cached_by_owner
+def _shape_of(model: type[Any]) -> Shape:
+    if not getattr(model, "model_config", {}).get("table") or not hasattr(model, "__table__"):
+        raise ModelError(
+            f"{getattr(model, '__name__', model)!s} is not a table. To make it one, write "
+            f"class {getattr(model, '__name__', 'Task')}(..., table=True)."
+        )
+    return Shape(model)
 
 
 def _column_shape(name: str, column: Column[Any], field: FieldInfo) -> ColumnShape:

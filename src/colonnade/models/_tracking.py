@@ -7,12 +7,14 @@ reference is weak, so the row is not kept alive.
 
 import weakref
 from collections.abc import Callable, Iterable
-from functools import cache, wraps
+from functools import wraps
 from types import new_class
 from typing import Any, SupportsIndex
 
 from pydantic import BaseModel
 from sqlalchemy.orm.attributes import flag_modified
+
+from colonnade._owner_caches import cached_by_owner
 
 
 class Owner:
@@ -223,7 +225,7 @@ def _restore(model: type[BaseModel], state: dict[Any, Any]) -> BaseModel:
     return restored
 
 
-@cache
+@cached_by_owner
 def _tracked_class(model: type[BaseModel]) -> type[BaseModel]:
     """A subclass of ``model`` whose instances notify their row of changes."""
 

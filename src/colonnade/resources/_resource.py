@@ -1,58 +1,54 @@
 """``Resource``: the HTTP API of a table, as an APIRouter."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Table, inspect
+from sqlalchemy import ColumnElement, inspect
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, snake
-from colonnade.query import DEFAULT_LIMIT, Page, QueryableTable, did_you_mean
+from colonnade.query import DEFAULT_LIMIT, Page, QueryableTable
 from colonnade.resources import _scoping, openapi
+from colonnade.resources._documented_queries import document_query
+from colonnade.resources._hook_decorators import HookDecorators
+from colonnade.resources._reached_tables import ReachedTables
 from colonnade.resources._reads import ReadOperations
 from colonnade.resources._resource_checks import (
-    OPERATIONS,
     refuse_orm_cascades,
     refuse_unknown_operations,
-    refuse_unserved_columns,
 )
 from colonnade.resources._resource_schemas import ResourceSchemas
 from colonnade.resources._schema_choices import (
     NO_CHOICES,
-    SchemaChoice,
     SchemaKind,
     SchemaOption,
-    Selection,
-    refuse_many_combinations,
-    selections,
 )
 from colonnade.resources._schema_registry import declare_choice, mark_links, mark_schemas
 from colonnade.resources._scope_conditions import ScopeCondition
 from colonnade.resources._table_context import ResourceContext
+from colonnade.resources._writable_tables import NestedTables, WritableTables
 from colonnade.resources.contract._contract import (
     NO_STATUSES,
     UNREACHABLE,
     TotalHeader,
     contract_of,
 )
-from colonnade.resources.openapi._named_values import component_name
-from colonnade.resources.routes._choice_routes import ResourceVariant, generated_routes
+from colonnade.resources.routes._choice_routes import generated_routes
 from colonnade.resources.routes._disconnect import DEADLINE
 from colonnade.resources.routes._names import path_of
 from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
 from colonnade.resources.routes._route import (
-    GeneratedRoute,
     ResourceRoute,
     Routes,
     replaced_keys,
@@ -66,8 +62,7 @@ from colonnade.resources.routes._route_builder import (
     RouteBuilder,
 )
 from colonnade.resources.routes._upsert_routes import bypassing_operations
-from colonnade.resources.writes._resource_tables import ResourceTable
-from colonnade.writes import Hooks, Moment, WriteKind
+from colonnade.writes import Hooks
 
 if TYPE_CHECKING:
     from colonnade.resources._aggregates import AggregateOperations
@@ -83,12 +78,11 @@ STANDARD: frozenset[Operation] = frozenset(
 A new release adds none, so that an upgrade opens nothing.
 """
 
-HookT = TypeVar("HookT", bound=Callable[..., Any])
 Nested = Mapping[str, "Resource | Callable[[], Resource]"]
 """The Resources of relations, by the names of the relations."""
 
 
-class Resource(APIRouter):
+class Resource(HookDecorators, APIRouter):
     """The HTTP API of a table: include it in an app like any other router.
 
     Its routes are built when it is included. Endpoints that you add match first; an endpoint with
@@ -246,7 +240,9 @@ class Resource(APIRouter):
         self._path_prefix = path.partition("{")[0]
         self.db = db
         options: dict[SchemaKind, SchemaOption] = {"create": create, "update": update, "read": read}
-        self._schemas = ResourceSchemas(self.model, options, self._make_reads)
+        self._schemas = ResourceSchemas(
+            self.model, options, self._make_reads, self._operation_prefix
+        )
         for choice in self._schemas.choices.values():
             declare_choice(db, self._shape, choice)
         self._include = tuple(include)
@@ -258,7 +254,16 @@ class Resource(APIRouter):
         self._idempotency = idempotency
         self._hooks = Hooks()
         self._nested = dict(nested or {})
-        self._tables: dict[tuple[type[BaseModel], ...], ResourceTable] = {}
+        self._writable_tables = WritableTables(
+            self._shape,
+            db,
+            self,
+            self._schemas,
+            self._hooks,
+            operations=self._operations,
+            guards=self._guards,
+            nested=self._nested_tables,
+        )
 
     def _declare_scopes(self, scope: Any, write_scope: Any) -> None:
         if scope is not None and self._scoped:
@@ -341,122 +346,12 @@ class Resource(APIRouter):
         )
         return ReadOperations(table_context, self._contract)
 
-    def _writable_table(self, selection: Selection) -> ResourceTable:
-        """The table as writes reach it, also those of Resources that nest this one."""
-        selection = {choice: selection[choice] for choice in self._all_choices}
-        key = tuple(selection.values())
-        table = self._tables.get(key)
-        if table is None:
-            table = self._tables[key] = self._make_table(selection)
-        return table
-
-    def _make_table(self, selection: Selection) -> ResourceTable:
-        guards: dict[str, list[params.Depends]] = {
-            operation: [*self.dependencies, *self._guards.get(operation, ())]
-            for operation in OPERATIONS
-        }
-        return ResourceTable(
-            self._schemas.reads(selection).table_context,
-            self._hooks,
-            self._nestable_operations,
-            partial(self._nested_tables, selection),
-            self._replaced_links,
-            guards=guards,
-            router=self,
-            enabled=self._operations,
-            component=self._component(selection),
-            choices=self._schemas.choices,
-            selection=selection,
-        )
-
-    def _nested_resources(self) -> dict[str, "Resource"]:
-        return {
+    def _nested_tables(self) -> NestedTables:
+        resources = {
             name: resource if isinstance(resource, Resource) else resource()
             for name, resource in self._nested.items()
         }
-
-    @cached_property
-    def _nested_choices(self) -> tuple[SchemaChoice, ...]:
-        """The choices of all Resources that nested writes reach."""
-        reached: dict[int, Resource] = {}  # by identity: a router cannot be hashed
-        level = list(self._nested_resources().values())
-        while level:
-            reached.update((id(resource), resource) for resource in level)
-            below = [each for resource in level for each in resource._nested_resources().values()]
-            level = [resource for resource in below if id(resource) not in reached]
-        return tuple(
-            choice for resource in reached.values() for choice in resource._schemas.choices.values()
-        )
-
-    @cached_property
-    def _all_choices(self) -> tuple[SchemaChoice, ...]:
-        choices = tuple(dict.fromkeys((*self._schemas.choices.values(), *self._nested_choices)))
-        refuse_many_combinations(choices)
-        return choices
-
-    @cached_property
-    def _variants(self) -> list[ResourceVariant]:
-        """The Resource with each combination of schemas; a single one if requests choose none."""
-        return [
-            ResourceVariant(self._writable_table(selection), self._schemas.reads(selection))
-            for selection in selections(self._all_choices)
-        ]
-
-    def _user_keys(self) -> set[tuple[str, str]]:
-        """The keys of the generated routes that user endpoints replace."""
-        return {
-            key
-            for route in list.__iter__(self.routes)
-            if not isinstance(route, GeneratedRoute)
-            for key in self._replaced_keys(route)
-        }
-
-    def _replaced_links(self) -> frozenset[str]:
-        """The relations that nested writes may not link, since a user endpoint does."""
-        taken = self._user_keys()
-        base = re.sub(r"\{[^}]*\}", "{}", self.prefix)
-        return frozenset(
-            name
-            for name in self._nested
-            if taken & {(f"{base}/{{}}/{name}/{{}}", method) for method in ("PUT", "DELETE")}
-        )
-
-    def _nestable_operations(self) -> frozenset[str]:
-        """The operations that nested writes may do: none that a user endpoint replaces."""
-        taken = self._user_keys()
-        base = re.sub(r"\{[^}]*\}", "{}", self.prefix)
-        paths = {
-            "create": (base, "POST"),
-            "update": (f"{base}/{{}}", "PATCH"),
-            "delete": (f"{base}/{{}}", "DELETE"),
-        }
-        return frozenset(
-            operation for operation in self._operations if paths.get(operation) not in taken
-        )
-
-    def _nested_tables(self, selection: Selection) -> dict[str, ResourceTable]:
-        """The tables that relations nest, with the schemas of a selection.
-
-        Raises:
-            ModelError: ``nested`` names something that is not a relation, or a Resource of another
-                table.
-        """
-        tables = {}
-        for name, nested in self._nested_resources().items():
-            relation = self._shape.relations.get(name)
-            if relation is None:
-                raise ModelError(
-                    f"nested names {name!r}, which is not a relation of {self.model.__name__}. Its "
-                    f"relations: {', '.join(self._shape.relations) or 'none'}."
-                    f"{did_you_mean(name, self._shape.relations)}"
-                )
-            if nested.model is not relation.target or nested.db is not self.db:
-                raise ModelError(
-                    f"nested gives {name} the Resource of {nested.model.__name__}. It needs a "
-                    f"Resource of {relation.target.__name__} with the same Database."
-                )
-            tables[name] = nested._writable_table(selection)
-        return tables
+        return {name: resource._writable_tables for name, resource in resources.items()}
 
     def _aggregates_of(self, page: Page) -> "AggregateOperations":
         """The aggregates of the program, which may use every field of the page's schema."""
@@ -570,75 +465,6 @@ class Resource(APIRouter):
         except QueryError as error:
             raise RequestValidationError(error.errors) from None
 
-    def before(self, operation: WriteKind) -> Callable[[HookT], HookT]:
-        """Register a function to call before a write, in its transaction.
-
-        The function names what it needs: ``session``; ``values``, a dict by field, which it may
-        change; ``body``, the validated create or update schema; before an update or a delete also
-        ``key``, a tuple, and ``row``, the row as it is, locked. Other parameters are those of an
-        endpoint: a ``Request``, ``Header()``, ``Depends()``. If the transaction is retried, the
-        function runs again.
-
-        Args:
-            operation: ``create``, ``update`` or ``delete``.
-
-        Returns:
-            The decorator, which returns the function unchanged.
-
-        Raises:
-            ModelError: The function asks for something that does not exist before the write.
-        """
-        return self._hook("before", operation)
-
-    def after(self, operation: WriteKind) -> Callable[[HookT], HookT]:
-        """Register a function to call after a write, in its transaction.
-
-        The function names what it needs, as before a write: ``session``, ``row``, ``key``,
-        ``values`` and ``body``; after a delete ``session`` and ``key``.
-
-        Args:
-            operation: ``create``, ``update`` or ``delete``.
-
-        Returns:
-            The decorator, which returns the function unchanged.
-
-        Raises:
-            ModelError: The function asks for something that does not exist after the write.
-        """
-        return self._hook("after", operation)
-
-    def committed(self, operation: WriteKind) -> Callable[[HookT], HookT]:
-        """Register a function to call once after the commit of a write, for mails and queues.
-
-        The function names what it needs: ``row``, ``key`` and ``body``, or ``key`` after a delete,
-        and parameters of an endpoint. Its failure is logged with the key of the row, and does not
-        change the response. If the process stops between the commit and the call, it is not called:
-        write a row to an outbox table in ``after`` if it must happen.
-
-        Args:
-            operation: ``create``, ``update`` or ``delete``.
-
-        Returns:
-            The decorator, which returns the function unchanged.
-
-        Raises:
-            ModelError: The function asks for something that does not exist after the commit.
-        """
-        return self._hook("committed", operation)
-
-    def _hook(self, moment: Moment, operation: WriteKind) -> Callable[[HookT], HookT]:
-        if operation not in get_args(WriteKind):
-            raise ModelError(
-                f"Unknown operation {operation!r} for a hook. Use create, update or delete."
-                f"{did_you_mean(str(operation), get_args(WriteKind))}"
-            )
-
-        def add(hook: HookT) -> HookT:
-            self._hooks.add(moment, operation, hook)
-            return hook
-
-        return add
-
     # The routes
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -658,85 +484,33 @@ class Resource(APIRouter):
         problems = openapi.responses()
         route.responses = {422: problems[422], **route.responses}
         if any(dependency.call == self.query for dependency in route.dependant.dependencies):
-            self._document_query(route)
-
-    def _document_query(self, route: ResourceRoute) -> None:
-        """Document the query parameters of ``Depends(resource.query)``."""
-        if route.openapi_extra:
-            return
-        read = self._schemas.choices.get("read")
-        readers = [
-            (
-                reads.reader,
-                self._component({} if read is None or schema is None else {read: schema}),
-            )
-            for schema, reads in self._schemas.reads_by_schema.items()
-        ]
-        route.openapi_extra = openapi.LazyParameters(
-            lambda: openapi.merged_parameters([
-                ((reader.queryable.read.__name__,), openapi.page_parameters(reader, component))
-                for reader, component in readers
-            ])
-        )  # fmt: skip
-        problem = openapi.one_of_annotations([
-            Annotated[Any, openapi.ParameterProblem(openapi.Rows(reader.queryable, name=component))]
-            for reader, component in readers
-        ])  # fmt: skip
-        route.responses = {**route.responses, 422: {**route.responses[422], "model": problem}}
-
-    def _component(self, selection: Selection) -> str:
-        """What the names of components in the OpenAPI document begin with.
-
-        Only schemas that are not the first of their choice make a name longer.
-        """
-        prefix, read = component_name(self._operation_prefix), self._schemas.choices.get("read")
-        name = (
-            component_name(snake(self.model.__name__)) if read is None else selection[read].__name__
-        )
-        others = [
-            schema.__name__
-            for choice, schema in selection.items()
-            if choice is not read and schema is not choice.schemas[0]
-        ]
-        return f"{prefix}{name}{'For' if others else ''}{''.join(others)}"
+            document_query(route, self._schemas)
 
     def _replaced_keys(self, route: BaseRoute) -> set[tuple[str, str]]:
         return replaced_keys(route, self.prefix)
 
     def _generate_routes(self, user_routes: list[BaseRoute]) -> list[BaseRoute]:
         """Build the generated routes, except those that a user endpoint replaces."""
-        variants = self._variants
+        variants = self._writable_tables.variants
         refuse_orm_cascades(self._shape, self._operations)
         for variant in variants:
-            variant.refuse_bad_schemas(self._operations)
-            context = variant.table.table_context
-            create, update = context.create.schema, context.update.schema
-            refuse_unserved_columns(context, self._operations, create, update)
-            if self._contract.envelope is not None:
-                self._contract.envelope.refuse_other_rows(context.queryable.read)
+            variant.refuse_bad_schemas(self._operations, self._contract)
         by = f"the Resource of {self.model.__name__}"
-        tables = _unique(each.table.table_context.tables() for each in variants)
-        _scoping.mark_used(self.db, tables, by)
-        nested_tables = _unique(each.table.all_reached() for each in variants)
-        nested_tables = [table for table in nested_tables if table not in tables]
-        _scoping.mark_used(self.db, nested_tables, by)
-        first = variants[0].table
-        written = first.table_context.written_tables if self._operations & WRITES else ()
-        nested_written = [table for table in first.all_written() if table not in written]
-        _scoping.mark_used(self.db, (*written, *nested_written), by, "write")
+        reached = ReachedTables.of(variants, writes=bool(self._operations & WRITES))
+        reached.mark_used(self.db, by)
         taken = {key for route in user_routes for key in self._replaced_keys(route)}
+        first = variants[0].table
         options = ResourceOptions(
             self._operations - bypassing_operations(taken, self.prefix),
             self._guards,
             first,
             self._contract,
-            _scoping.dependencies(self.db, tables, self._shape.table),
+            _scoping.dependencies(self.db, reached.read, self._shape.table),
             [
-                *(Depends(choice.optional) for choice in self._nested_choices),
-                *_scoping.dependencies(self.db, nested_tables, self._shape.table),
-                *_scoping.write_dependencies(self.db, nested_written, optional=True),
+                *(Depends(choice.optional) for choice in self._writable_tables.nested_choices),
+                *reached.nested_scopes(self.db, self._shape.table),
             ],
-            _scoping.write_dependencies(self.db, written),
+            _scoping.write_dependencies(self.db, reached.written),
             self._idempotency,
             self._operation_prefix,
             self._aggregate_exclude,
@@ -749,10 +523,6 @@ class Resource(APIRouter):
         for link in (*links, *(link for each in variants for link in each.table.nested_links())):
             mark_links(self.db, link)
         return [route for route in routes if not route_keys(route) & taken]
-
-
-def _unique(groups: Iterable[Iterable[Table]]) -> list[Table]:
-    return list(dict.fromkeys(table for group in groups for table in group))
 
 
 def _guards(dependencies: Sequence[params.Depends] | Guards) -> Guards:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from sqlalchemy import Table
 
 from colonnade.errors import ModelError
-from colonnade.models import schemas
+from colonnade.models import schemas, snake
 from colonnade.query import Page
 from colonnade.resources._reads import ReadOperations
 from colonnade.resources._schema_choices import (
@@ -20,6 +20,7 @@ from colonnade.resources._schema_choices import (
     selections,
 )
 from colonnade.resources._table_context import ResourceContext
+from colonnade.resources.openapi._named_values import component_name
 
 MakeReads = Callable[[type[BaseModel], type[BaseModel], type[BaseModel]], ReadOperations]
 """Makes the table and its read operations with schemas for create, update and read."""
@@ -32,6 +33,7 @@ class ResourceSchemas:
         model: The table.
         options: The arguments ``create``, ``update`` and ``read`` of the Resource, in this order.
         make: Makes the table and its read operations with three schemas.
+        operation_prefix: What the operation ids of the Resource begin with.
 
     Attributes:
         choices: The choices, by the kind of their schemas.
@@ -41,11 +43,16 @@ class ResourceSchemas:
     """
 
     def __init__(
-        self, model: type[Any], options: Mapping[SchemaKind, SchemaOption], make: MakeReads
+        self,
+        model: type[Any],
+        options: Mapping[SchemaKind, SchemaOption],
+        make: MakeReads,
+        operation_prefix: str,
     ) -> None:
         self._model = model
         self.options: Mapping[SchemaKind, Any] = options
         self._make = make
+        self._operation_prefix = operation_prefix
         self.choices = schema_choices(model.__name__, options)
         self._reads: dict[tuple[type[BaseModel], ...], ReadOperations] = {}
 
@@ -111,3 +118,19 @@ class ResourceSchemas:
         """Return the tables that requests may read with any of the schemas."""
         tables = [reads.table_context.tables() for reads in self.reads_by_schema.values()]
         return list(dict.fromkeys(table for group in tables for table in group))
+
+    def component(self, selection: Selection) -> str:
+        """Return what the names of components in the OpenAPI document begin with.
+
+        Only schemas that are not the first of their choice make a name longer.
+        """
+        read = self.choices.get("read")
+        own_name = component_name(snake(self._model.__name__))
+        name = own_name if read is None else selection[read].__name__
+        others = [
+            schema.__name__
+            for choice, schema in selection.items()
+            if choice is not read and schema is not choice.schemas[0]
+        ]
+        prefix = component_name(self._operation_prefix)
+        return f"{prefix}{name}{'For' if others else ''}{''.join(others)}"

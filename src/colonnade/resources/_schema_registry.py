@@ -5,10 +5,10 @@ name theirs, so that no field is served or written by accident.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import Table
 
+from colonnade._owner_caches import cached_by_owner
 from colonnade.database import Database
 from colonnade.errors import ModelError
 from colonnade.models import RelationShape, Shape, schemas
@@ -27,7 +27,9 @@ class _Registry:
         self.derived: dict[Field, str] = {}
 
 
-_registries: WeakKeyDictionary[Database, _Registry] = WeakKeyDictionary()
+@cached_by_owner
+def _schema_registry(db: Database) -> _Registry:
+    return _Registry()
 
 
 def declare_choice(db: Database, shape: Shape, choice: SchemaChoice) -> None:
@@ -41,7 +43,7 @@ def declare_choice(db: Database, shape: Shape, choice: SchemaChoice) -> None:
     Raises:
         ModelError: A Resource that was built uses the derived schema of the table.
     """
-    registry = _registry(db)
+    registry = _schema_registry(db)
     use = registry.derived.get((shape.table, choice.kind))
     if use is not None:
         raise _conflict(choice.label, use)
@@ -60,7 +62,7 @@ def mark_derived(db: Database, table: Table, kind: SchemaKind, use: str) -> None
     Raises:
         ModelError: The schemas of the table are chosen for each request.
     """
-    registry = _registry(db)
+    registry = _schema_registry(db)
     label = registry.chosen.get((table, kind))
     if label is not None:
         raise _conflict(label, use)
@@ -147,13 +149,6 @@ def mark_links(db: Database, link: LinkTable) -> None:
             f"{name}, and the relation out of nested."
         )
         mark_derived(db, link.table, kind, use)
-
-
-def _registry(db: Database) -> _Registry:
-    registry = _registries.get(db)
-    if registry is None:
-        registry = _registries[db] = _Registry()
-    return registry
 
 
 def _related(

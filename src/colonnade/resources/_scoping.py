@@ -8,12 +8,12 @@ of another table than that of the route is stored as well, instead of failing th
 from collections.abc import Callable, Iterable, Mapping
 from inspect import Parameter, Signature
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 from fastapi import Depends, Request, Response, params
 from sqlalchemy import Table
 from starlette.exceptions import HTTPException
 
+from colonnade._owner_caches import cached_by_owner
 from colonnade.database import Database
 from colonnade.errors import ModelError
 from colonnade.models import Shape
@@ -131,18 +131,13 @@ class _Registry:
         self.used_by: dict[Table, str] = {}
 
 
-_registries: WeakKeyDictionary[Database, dict[Access, _Registry]] = WeakKeyDictionary()
-
-
-def _registries_of(db: Database) -> dict[Access, _Registry]:
-    registries = _registries.get(db)
-    if registries is None:
-        registries = _registries[db] = {"read": _Registry(), "write": _Registry()}
-    return registries
+@cached_by_owner
+def _scope_registries(db: Database) -> dict[Access, _Registry]:
+    return {"read": _Registry(), "write": _Registry()}
 
 
 def _registry(db: Database, access: Access = "read") -> _Registry:
-    return _registries_of(db)[access]
+    return _scope_registries(db)[access]
 
 
 def declare(db: Database, shape: Shape, scope: Any, access: Access = "read") -> None:
@@ -238,7 +233,7 @@ def scopes_of(
     Raises:
         ModelError: The route does not depend on one of the scopes.
     """
-    declared = _registries_of(db)
+    declared = _scope_registries(db)
     read, write = declared["read"].scopes, declared["write"].scopes
     if not read and not write:
         return NO_SCOPES

@@ -3,6 +3,7 @@
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from typing import Any, LiteralString
 
@@ -56,6 +57,9 @@ _CATALOGS = {
 """The system catalogs that define a schema, and which of their rows belong to it: temporary tables
 do not."""
 
+_FIRST_WITH_STRATEGIES = 150_000
+"""The first version of PostgreSQL, as libpq writes it, with ``CREATE DATABASE ... STRATEGY``."""
+
 _FIRST_OID = 16_384
 """The first OID of objects that users create: FirstNormalObjectId in access/transam.h."""
 
@@ -107,13 +111,26 @@ class PostgreSQLBackend(Backend):
         self._numbers = count(1)
         self._connection = _connect(url)
 
-    def create(self, schema: SchemaBuilder | None) -> TemporaryDatabase:
+    def create(self, schema: SchemaBuilder | None, *, restored: bool = True) -> TemporaryDatabase:
         if schema is not None and not self._has_template:
             self._make_template(schema)
         name = f"{self._prefix}_{next(self._numbers)}"
         template = "template1" if schema is None else self._template
-        self._run("CREATE DATABASE {} TEMPLATE {}", name, template)
-        return PostgreSQLDatabase(self, name)
+        self._run(self._copy_statement, name, template)
+        return (PostgreSQLDatabase if restored else UnrestoredDatabase)(self, name)
+
+    @cached_property
+    def _copy_statement(self) -> LiteralString:
+        """The statement that creates a database as a copy of another.
+
+        Without fsync, copying the files takes 8 ms instead of 32. With it, each copy would wait for
+        two checkpoints of the whole server.
+        """
+        row = self._connection.execute("SELECT current_setting('fsync')").fetchone()
+        has_strategies = self._connection.info.server_version >= _FIRST_WITH_STRATEGIES
+        if has_strategies and row is not None and row[0] == "off":
+            return "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY"
+        return "CREATE DATABASE {} TEMPLATE {}"
 
     def drop(self, name: str) -> None:
         """Delete a database and end the connections to it."""
@@ -183,18 +200,31 @@ class _Table:
     version: str | None = None
 
 
-class PostgreSQLDatabase(TemporaryDatabase):
-    """A temporary database on a PostgreSQL server.
-
-    After each test a single query finds what has changed: tables with other rows than at the
-    start, advanced sequences, a changed schema and open transactions. The changes are undone.
-    """
+class UnrestoredDatabase(TemporaryDatabase):
+    """A temporary database on a PostgreSQL server, for a single test."""
 
     def __init__(self, backend: PostgreSQLBackend, name: str) -> None:
         self._backend = backend
         self._name = name
         self.url_string = backend.url_of(name)
         self.url = DatabaseURL.parse(self.url_string)
+
+    def restore(self) -> RestoreResult:
+        return RestoreResult(needs_replacement=True)
+
+    def close(self) -> None:
+        self._backend.drop(self._name)
+
+
+class PostgreSQLDatabase(UnrestoredDatabase):
+    """A temporary database on a PostgreSQL server, for one test after another.
+
+    After each test a single query finds what has changed: tables with other rows than at the
+    start, advanced sequences, a changed schema and open transactions. The changes are undone.
+    """
+
+    def __init__(self, backend: PostgreSQLBackend, name: str) -> None:
+        super().__init__(backend, name)
         self._connection = _connect(self.url_string)
         self._triggers_disabled = self._disable_triggers()
         self._tables = [_Table(*row) for row in self._connection.execute(_TABLES).fetchall()]
@@ -226,7 +256,7 @@ class PostgreSQLDatabase(TemporaryDatabase):
 
     def close(self) -> None:
         self._connection.close()
-        self._backend.drop(self._name)
+        super().close()
 
     def _disable_triggers(self) -> bool:
         """Disable triggers and foreign keys on this connection; whether the user may do so."""

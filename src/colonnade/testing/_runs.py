@@ -167,7 +167,7 @@ class Run:
             original_url = self._original_url(database)
             if original_url not in targets:
                 schema = self._make_schema if tables else None
-                targets[original_url] = self.backend(option).create(schema)
+                targets[original_url] = self.backend(option).create(schema, restored=False)
                 until.callback(targets[original_url].close)
             until.enter_context(database.using(targets[original_url].url))
         self.close_event_loop()

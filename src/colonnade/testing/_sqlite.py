@@ -36,7 +36,7 @@ class SQLiteBackend(Backend):
         self._template: sqlite3.Connection | None = None
         self._numbers = count(1)
 
-    def create(self, schema: SchemaBuilder | None) -> TemporaryDatabase:
+    def create(self, schema: SchemaBuilder | None, *, restored: bool = True) -> TemporaryDatabase:
         if schema is None:
             return SQLiteDatabase(self._next_url(), self._empty)
         if self._template is None:

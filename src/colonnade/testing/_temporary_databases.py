@@ -61,12 +61,14 @@ class Backend(ABC):
     """Creates temporary databases of one kind."""
 
     @abstractmethod
-    def create(self, schema: SchemaBuilder | None) -> TemporaryDatabase:
+    def create(self, schema: SchemaBuilder | None, *, restored: bool = True) -> TemporaryDatabase:
         """Create a database.
 
         Args:
             schema: Creates the tables. It is called once; later databases are clones of the
                 first. None creates an empty database.
+            restored: Whether the database is restored after a test, which needs to know its
+                original state.
 
         Raises:
             FixtureError: The database cannot be created; the message says what to do.

@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 
+from colonnade._owner_caches import cached_by_owner
 from colonnade.resources.openapi._bodies import Body, body_example
 from colonnade.resources.openapi._documented_as import DocumentedAs, Refs
 from colonnade.resources.openapi._examples import NoExampleError
@@ -218,14 +218,9 @@ class _WrittenRow(DocumentedAs):
         return {"allOf": [read, {"type": "object", "properties": properties}]}
 
 
-_written_types: WeakKeyDictionary[WritableTable, Any] = WeakKeyDictionary()
-
-
+@cached_by_owner
 def _written_type(table: WritableTable) -> Any:
     """The type of a written row, of which a table has one, so that trees end."""
     if not table.relations:
         return table.table_context.queryable.read
-    if table not in _written_types:
-        name = f"{resource_table(table).component}Written"
-        _written_types[table] = _WrittenRow(table).as_type(name)
-    return _written_types[table]
+    return _WrittenRow(table).as_type(f"{resource_table(table).component}Written")

@@ -7,13 +7,13 @@ array to an object without required properties, and would not notice a wrong row
 
 from collections.abc import Iterator, Mapping
 from copy import copy
-from typing import Any, Literal
-from weakref import WeakKeyDictionary
+from typing import Any, ClassVar, Literal
 
 from pydantic import MISSING, BaseModel, Field, GetJsonSchemaHandler, create_model
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from colonnade._owner_caches import cached_by_owner
 from colonnade.models import ColumnShape
 from colonnade.resources.openapi._bodies import key_field
 from colonnade.resources.openapi._named_values import component_name
@@ -48,6 +48,7 @@ class _Verbs(BaseModel):
     """An object with the verbs of a relation."""
 
     model_config = {"extra": "forbid"}
+    documents: ClassVar[tuple[NestedRelation, Kind]]
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -55,7 +56,7 @@ class _Verbs(BaseModel):
     ) -> JsonSchemaValue:
         """Leave out the verbs for which a user endpoint has replaced the operation since."""
         schema = handler(core_schema)
-        relation, kind = _relation_of[cls]
+        relation, kind = cls.documents
         allowed = allowed_verbs(relation, kind, lambda table: table.operations)
         whole = handler.resolve_ref_schema(schema)
         properties = whole.get("properties", {})
@@ -63,10 +64,10 @@ class _Verbs(BaseModel):
         return schema
 
 
-_models: WeakKeyDictionary[Any, dict[str, type[BaseModel]]] = WeakKeyDictionary()
-"""The models of tables and relations, by their suffix."""
-
-_relation_of: WeakKeyDictionary[type[BaseModel], tuple[NestedRelation, Kind]] = WeakKeyDictionary()
+@cached_by_owner
+def _models_of(owner: WritableTable | NestedRelation) -> dict[str, type[BaseModel]]:
+    """The models of a table or relation, by their suffix."""
+    return {}
 
 
 def body_model(table: WritableTable, kind: Kind) -> type[BaseModel]:
@@ -104,7 +105,7 @@ class _Models:
         name = f"{_component(owner)}{suffix}_{id(owner)}"
         if name in self._named:
             return name
-        known = _models.setdefault(owner, {})
+        known = _models_of(owner)
         if suffix in known:
             self._named[name] = known[suffix]
             return name
@@ -252,7 +253,7 @@ class _Models:
             __doc__=f"What happens to the {relation.name} of a {source}.",
             **fields,
         )
-        _relation_of[model] = relation, kind
+        model.documents = relation, kind
         return model
 
     def _argument(self, relation: NestedRelation, verb: Verb) -> str:

@@ -15,8 +15,13 @@ from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 from colonnade.resources._reads import ReadOperations
-from colonnade.resources._resource_checks import refuse_protected_fields, refuse_unset_columns
+from colonnade.resources._resource_checks import (
+    refuse_protected_fields,
+    refuse_unserved_columns,
+    refuse_unset_columns,
+)
 from colonnade.resources._schema_choices import SchemaChoice, Selection
+from colonnade.resources.contract._contract import Contract
 from colonnade.resources.openapi._one_of import merged_parameters, one_of_annotations
 from colonnade.resources.routes._operations import GeneratedRoutes
 from colonnade.resources.routes._route import GeneratedRoute
@@ -44,16 +49,25 @@ class ResourceVariant:
     table: ResourceTable
     reads: ReadOperations
 
-    def refuse_bad_schemas(self, operations: frozenset[Operation]) -> None:
-        """Refuse schemas that write protected fields, or with which no row could be created.
+    def refuse_bad_schemas(self, operations: frozenset[Operation], contract: Contract) -> None:
+        """Refuse schemas that the routes could not serve.
+
+        Args:
+            operations: The enabled operations.
+            contract: How the Resource answers.
 
         Raises:
-            ModelError: A schema is one of these.
+            ModelError: A schema writes protected fields, no row could be created with it, it has
+                columns that requests cannot read or write, or the envelope lists other rows.
         """
         context = self.table.table_context
-        refuse_protected_fields(context.shape, context.create.schema, context.update.schema)
+        create, update = context.create.schema, context.update.schema
+        refuse_protected_fields(context.shape, create, update)
         if operations & {"create", "batch", "upsert", "replace"}:
             refuse_unset_columns(context, self.table.hooks)
+        refuse_unserved_columns(context, operations, create, update)
+        if contract.envelope is not None:
+            contract.envelope.refuse_other_rows(context.queryable.read)
 
 
 @dataclass(slots=True)
