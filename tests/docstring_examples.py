@@ -2,10 +2,10 @@
 
 A fork takes a few milliseconds, and gives each example its own classes, tables and event loops.
 
-    python tests/docstring_examples.py DIRECTORY < examples.json
+    python tests/docstring_examples.py DIRECTORY
 
-The input maps names to source code. Each example runs in a new project inside ``DIRECTORY``. The
-output maps names to errors; it leaves out the examples that have none.
+Each line of the input is a JSON array of a name and source code, and each line of the output the
+error of that example as JSON; null if it has none. Each runs in a new project in ``DIRECTORY``.
 """
 
 import json
@@ -14,7 +14,6 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 import alembic.command
@@ -31,7 +30,6 @@ from colonnade.templates import lay_out
 PRELOADED = (alembic.command, testclient, colonnade.health, colonnade.testing._values)
 """Modules that take long to import and that several examples use."""
 
-PROCESSES = 2
 REVISION = 'from alembic import op\n\nrevision, down_revision = "{}", {!r}\n\n'
 FIRST_REVISION = (
     REVISION.format("aaaa11112222", None)
@@ -120,16 +118,18 @@ def run(name: str, source: str) -> None:
     assert printed == expected, f"The example printed:\n{printed}\nexpected:\n{expected}"
 
 
-def start(name: str, source: str, directory: Path) -> int:
-    """Run an example in a fork, which writes its error into ``directory``."""
+def run_apart(name: str, source: str, directory: Path) -> str | None:
+    """Run an example in a fork; its error, if it has one."""
+    errors = directory / f"{name}.txt"
     process = os.fork()
     if process:
-        return process
+        _, status = os.waitpid(process, 0)
+        return errors.read_text() if status else None
     status = 1
     try:
         (directory / name).mkdir()
         os.chdir(directory / name)
-        with (directory / f"{name}.txt").open("w") as file:
+        with errors.open("w") as file:
             os.dup2(file.fileno(), 2)
             try:
                 run(name, source)
@@ -140,21 +140,10 @@ def start(name: str, source: str, directory: Path) -> int:
         os._exit(status)
 
 
-def failures(examples: dict[str, str], directory: Path) -> Iterator[tuple[str, str]]:
-    """Run the examples, some at a time, and yield the errors by name."""
-    running: dict[int, str] = {}
-    waiting = list(examples.items())
-    while waiting or running:
-        while waiting and len(running) < PROCESSES:
-            name, source = waiting.pop()
-            running[start(name, source, directory)] = name
-        process, status = os.wait()
-        name = running.pop(process)
-        if status:
-            yield name, (directory / f"{name}.txt").read_text()
-
-
 if __name__ == "__main__":
     for variable in ("DATABASE_URL", "DATABASE_URL_UNPOOLED", "DIRECT_URL"):
         os.environ.pop(variable, None)
-    json.dump(dict(failures(json.load(sys.stdin), Path(sys.argv[1]))), sys.stdout)
+    for line in sys.stdin:
+        error = run_apart(*json.loads(line), Path(sys.argv[1]))
+        sys.stdout.write(json.dumps(error) + "\n")
+        sys.stdout.flush()

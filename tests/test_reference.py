@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from functools import cached_property
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -136,31 +136,29 @@ def examples_of(docstring: str) -> str:
     return "\n".join(blocks)
 
 
-class Examples:
-    """The examples of all public names, run together when a test needs the first result."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-
-    @cached_property
-    def errors(self) -> dict[str, str]:
-        sources = {
-            name: source
-            for name, value in CALLABLES.items()
-            if name not in NOT_RUN and (source := examples_of(value.__doc__ or ""))
-        }
-        done = subprocess.run(
-            [sys.executable, "-W", "error", RUNNER, self.directory],
-            input=json.dumps(sources), capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        errors: dict[str, str] = json.loads(done.stdout)
-        return errors
+RunExample = Callable[[str, str], str | None]
+"""Runs the source code of a name; the error, if it has one."""
 
 
 @pytest.fixture(scope="module")
-def examples(tmp_path_factory: pytest.TempPathFactory) -> Examples:
-    return Examples(tmp_path_factory.mktemp("examples"))
+def run_example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunExample]:
+    """A process that has imported Colonnade runs the examples in forks."""
+    directory = tmp_path_factory.mktemp("examples")
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", RUNNER, directory],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        requests, answers = process.stdin, process.stdout
+
+        def run(name: str, source: str) -> str | None:
+            requests.write(json.dumps([name, source]) + "\n")
+            requests.flush()
+            error: str | None = json.loads(answers.readline())
+            return error
+
+        yield run
 
 
 def test_every_module_with_public_names_is_in_the_reference_or_internal() -> None:
@@ -220,10 +218,10 @@ def test_a_public_name_has_annotations(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(CALLABLES.keys() - NOT_RUN.keys()))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="runs each example in a fork")
-def test_the_example_of_a_public_name_runs(name: str, examples: Examples) -> None:
+def test_the_example_of_a_public_name_runs(name: str, run_example: RunExample) -> None:
     source = examples_of(OBJECTS[name].__doc__ or "")
     assert source, f"The docstring of {name} has no Examples section with a Python block"
-    error = examples.errors.get(name)
+    error = run_example(name, source)
     if error is not None:
         pytest.fail(f"{source}\n{error}", pytrace=False)
 
