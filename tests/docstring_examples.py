@@ -144,6 +144,6 @@ if __name__ == "__main__":
     for variable in ("DATABASE_URL", "DATABASE_URL_UNPOOLED", "DIRECT_URL"):
         os.environ.pop(variable, None)
     for line in sys.stdin:
-        error = run_apart(*json.loads(line), Path(sys.argv[1]))
-        sys.stdout.write(json.dumps(error) + "\n")
+        name, source = json.loads(line)
+        sys.stdout.write(json.dumps(run_apart(name, source, Path(sys.argv[1]))) + "\n")
         sys.stdout.flush()
