@@ -4,21 +4,15 @@ The databases come from Colonnade's pytest plugin. Each test has an empty databa
 """
 
 import gc
-import sys
-import typing
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from functools import _lru_cache_wrapper
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
-from sqlmodel.main import default_registry
 
-from colonnade import Database, SQLModel
-from colonnade._owner_caches import forget
-from colonnade.database import metadatas
+from colonnade import Database
+from colonnade._owner_caches import PREFIX
 from colonnade.testing import Run
+from tests.forgotten_models import delete_models, forget_models
 from tests.servers import installed_postgresql, running, server_directory
 
 pytest_plugins = ["pytester"]
@@ -90,50 +84,21 @@ def postgresql_database(_colonnade_run: Run) -> Iterator[str]:
 def db(database: Database) -> Iterator[Database]:
     """The ``Database`` of the test, on each database in turn."""
     yield database
-    forget(database)  # all tests share the object, which remembers the tables of its Resources
+    # All tests share the object, which remembers the tables of its Resources.
+    for name in [name for name in vars(database) if name.startswith(PREFIX)]:
+        delattr(database, name)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _delete_models() -> Iterator[None]:
-    """Delete the models of finished modules.
-
-    Caches with a limited size keep some, whose many subclasses make everything slower that looks
-    for all models.
-    """
+    """Remove the models of finished modules from memory."""
     yield
-    _forget()
-    for clear in _cache_clears():
-        clear()
-    gc.collect()
-
-
-def _cache_clears() -> Iterator[Callable[[], object]]:
-    """The functions that empty the caches of Colonnade, FastAPI and ``typing``."""
-    yield from vars(typing)["_cleanups"]
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] in {"colonnade", "fastapi"}:
-            for value in vars(module).values():
-                if isinstance(value, _lru_cache_wrapper):
-                    yield value.cache_clear
+    delete_models()
 
 
 @pytest.fixture(autouse=True)
 def _forget_models() -> Iterator[None]:
     """Remove all models before each test, since tests define tables with the same names."""
-    _forget()
+    forget_models()
     yield
-    _forget()
-
-
-def _forget() -> None:
-    for metadata in metadatas():
-        metadata.clear()
-    # Otherwise the native enums of earlier tests would be created with the tables of later ones.
-    dispatch: Any = SQLModel.metadata.dispatch
-    for listeners in (dispatch.before_create, dispatch.after_drop):
-        listeners.for_modify(dispatch).clear()
-    for _ in range(5):
-        # The registry has weak references to its classes, and fails if one is collected meanwhile.
-        with suppress(KeyError):
-            default_registry.dispose()
-            return
+    forget_models()

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-_PREFIX = "__colonnade_"
+PREFIX = "__colonnade_"
+"""What the names of the attributes begin with."""
 
 OwnerT = TypeVar("OwnerT")
 ResultT = TypeVar("ResultT")
@@ -20,24 +21,16 @@ def cached_by_owner(derive: Callable[[OwnerT], ResultT]) -> Callable[[OwnerT], R
         derive: The function of a class or of an object with a ``__dict__``. A subclass has its own
             result.
     """
-    name = f"{_PREFIX}{derive.__name__.strip('_')}__"
+    name = f"{PREFIX}{derive.__name__.strip('_')}__"
 
     @wraps(derive)
     def cached(owner: OwnerT) -> ResultT:
-        result: ResultT
-        try:
-            result = owner.__dict__[name]
-        except (KeyError, AttributeError):  # the second for an argument that ``derive`` refuses
-            result = derive(owner)
+        # An argument without attributes is one that ``derive`` refuses.
+        if name not in getattr(owner, "__dict__", ()):
             # Not through the metaclass of a model, which makes columns of some values.
             set_attribute: Any = type.__setattr__ if isinstance(owner, type) else object.__setattr__
-            set_attribute(owner, name, result)
+            set_attribute(owner, name, derive(owner))
+        result: ResultT = owner.__dict__[name]
         return result
 
     return cached
-
-
-def forget(owner: object) -> None:
-    """Delete what an object keeps, for tests that share it."""
-    for name in [name for name in vars(owner) if name.startswith(_PREFIX)]:
-        del owner.__dict__[name]
