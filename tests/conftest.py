@@ -41,7 +41,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     if config.option.markexpr == "not slow" and not config.option.keyword:
         config.get_terminal_writer().line(
-            "The tests that are not slow, on SQLite and PostgreSQL: about seven minutes on two "
+            "The tests that are not slow, on SQLite and PostgreSQL: about ten minutes on two "
             "cores. Run .ci/run for all tests."
         )
 

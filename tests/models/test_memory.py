@@ -31,7 +31,7 @@ def use_shape(model: type[Any]) -> None:
 
 
 def use_schemas(model: type[Any]) -> None:
-    schemas(model).create(title="Write")
+    schemas(model).create.model_validate({"title": "Write"})
 
 
 def use_rows(model: type[Any]) -> None:
