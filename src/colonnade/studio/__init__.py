@@ -1,0 +1,1 @@
+"""How a schema and its rows look: the diagram."""

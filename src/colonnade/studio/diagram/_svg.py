@@ -1,0 +1,298 @@
+"""A diagram as SVG, light or dark as the reader's system is."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from colonnade.studio.diagram._layout import Layout, Point, Size, arrange
+from colonnade.studio.diagram._schema_graph import (
+    Cardinality,
+    DiagramColumn,
+    DiagramRelation,
+    DiagramTable,
+    SchemaGraph,
+)
+
+FONT_SIZE = 12
+CHARACTER = FONT_SIZE * 0.602
+"""The width of a character in pixels: monospaced fonts have 0.6 em, few of them 0.602."""
+
+ROW = 22.0
+HEADER = 30.0
+PADDING = 12.0
+MARGIN = 32.0
+KEY_WIDTH = 26.0
+"""Pixels of the column with PK and FK."""
+
+END = 20.0
+"""Pixels of the end of a line, which shows how many rows there are."""
+
+END_HEIGHT = 10.0
+"""Pixels between the ends of lines at the same column."""
+
+LOOP = 36.0
+"""How far a line of a table to itself stands out, in pixels."""
+
+SHIFT = 10.0
+"""Pixels between lines that connect the same tables."""
+
+MAX_TEXT = 48
+"""Characters of a name or type; longer ones are cut."""
+
+_STYLE = """
+:root { color-scheme: light dark; --page: #ffffff; --box: #ffffff; --head: #eef1f5; --line: #8c959f;
+  --border: #c8d0d9; --text: #1f2328; --muted: #59636e; --key: #0a5ac2; }
+@media (prefers-color-scheme: dark) { :root { --page: #0d1117; --box: #151b23; --head: #212830;
+  --line: #7d8590; --border: #3d444d; --text: #e6edf3; --muted: #9198a1; --key: #6cb1ff; } }
+text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace;
+  fill: var(--text); }
+.page { fill: var(--page); }
+.box { fill: var(--box); stroke: var(--border); }
+.head { fill: var(--head); stroke: var(--border); }
+.name { font-weight: 600; }
+.type { fill: var(--muted); }
+.key { fill: var(--key); font-size: 10px; font-weight: 600; }
+.label { fill: var(--muted); font-size: 11px; paint-order: stroke; stroke: var(--page);
+  stroke-width: 4px; }
+.halo { fill: none; stroke: var(--page); stroke-width: 5; }
+.line { fill: none; stroke: var(--line); stroke-width: 1.4; }
+.ring { fill: var(--page); stroke: var(--line); stroke-width: 1.4; }
+.rule { stroke: var(--border); stroke-opacity: 0.5; }
+"""
+
+
+def svg(graph: SchemaGraph) -> str:
+    """Draw a graph.
+
+    Args:
+        graph: The tables and relations.
+
+    Returns:
+        The text of an ``.svg`` file.
+
+    Raises:
+        CommandError: The library for layouts is not installed.
+    """
+    return _Drawing(graph).text()
+
+
+class _Drawing:
+    """A graph with its layout."""
+
+    def __init__(self, graph: SchemaGraph) -> None:
+        self._graph = graph
+        self._numbers = {table.name: number for number, table in enumerate(graph.tables)}
+        self._sizes = [_size(table) for table in graph.tables]
+        lines = [self._line(relation) for relation in graph.relations]
+        self._layout: Layout = arrange(
+            self._sizes, [(start, end) for start, end in lines if start != end]
+        )
+
+    def text(self) -> str:
+        tables, relations = len(self._graph.tables), len(self._graph.relations)
+        width = round(self._layout.size.width + 2 * MARGIN + LOOP)
+        height = round(self._layout.size.height + 2 * MARGIN)
+        title = f"{_count(tables, 'table')} and {_count(relations, 'relation')}"
+        lines = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            f'viewBox="0 0 {width} {height}" role="img" aria-label="{title}">',
+            f"<title>{title}</title>",
+            f"<style>{_STYLE}</style>",
+            f'<rect class="page" width="{width}" height="{height}"/>',
+            f'<g transform="translate({MARGIN:g} {MARGIN:g})">',
+            *self._relations(),
+            *(self._table(table) for table in self._graph.tables),
+            "</g>",
+            "</svg>",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _line(self, relation: DiagramRelation) -> tuple[int, int]:
+        """A line leads from the referenced table, which is on the left, to the other."""
+        return self._numbers[relation.target], self._numbers[relation.table]
+
+    def _table(self, table: DiagramTable) -> str:
+        number = self._numbers[table.name]
+        corner, size = self._layout.corners[number], self._sizes[number]
+        rows = [
+            f'<g transform="translate({corner.x:.1f} {corner.y:.1f})">'
+            f"<title>{_printable(table.name)}</title>",
+            f'<rect class="box" width="{size.width:.1f}" height="{size.height:.1f}" rx="6"/>',
+            f'<path class="head" d="M0 {HEADER:g}V6a6 6 0 0 1 6-6H{size.width - 6:.1f}'
+            f'a6 6 0 0 1 6 6V{HEADER:g}z"/>',
+            _text("name", PADDING, HEADER / 2, table.name),
+            *(
+                _row(column, HEADER + ROW * index, size.width)
+                for index, column in enumerate(table.columns)
+            ),
+            "</g>",
+        ]
+        return "\n".join(rows)
+
+    def _relations(self) -> list[str]:
+        """The lines, and above all of them their labels."""
+        ends = [self._ends(relation) for relation in self._graph.relations]
+        spread = _spread([end for pair in ends for end in pair])
+        paths, labels = [], []
+        drawn: dict[tuple[int, int], int] = {}
+        for relation, (start, end) in zip(self._graph.relations, ends, strict=True):
+            line = self._line(relation)
+            shift = drawn.get(line, 0) * SHIFT
+            drawn[line] = drawn.get(line, 0) + 1
+            first, last = spread[start].pop(0), spread[end].pop(0)
+            path = self._path(line, (first, start.side), (last, end.side), shift)
+            paths.append(
+                f"<g><title>{_printable(relation.description)}</title>"
+                f'<path class="halo" d="{path}"/><path class="line" d="{path}"/>'
+                f"{_end(first, start.side, relation.target_cardinality)}"
+                f"{_end(last, end.side, relation.cardinality)}</g>"
+            )
+            if relation.link is not None:
+                x = (first.x + last.x) / 2 if line[0] != line[1] else first.x + LOOP
+                y = (first.y + last.y) / 2
+                labels.append(_text("label", x, y, relation.link, anchor="middle"))
+        return [*paths, *labels]
+
+    def _ends(self, relation: DiagramRelation) -> tuple["_Anchor", "_Anchor"]:
+        target, source = self._line(relation)
+        left, right = self._layout.corners[target].x, self._layout.corners[source].x
+        sides = (1, 1) if target == source else (1, -1) if left < right else (-1, 1)
+        return (
+            self._anchor(target, relation.target_columns, sides[0]),
+            self._anchor(source, relation.columns, sides[1]),
+        )
+
+    def _anchor(self, number: int, columns: Sequence[str], side: int) -> "_Anchor":
+        """Where a line ends: beside its column, or beside the header if it has none."""
+        corner, size = self._layout.corners[number], self._sizes[number]
+        names = [column.name for column in self._graph.tables[number].columns]
+        y = HEADER / 2
+        if columns and columns[0] in names:
+            y = HEADER + ROW * (names.index(columns[0]) + 0.5)
+        return _Anchor(corner.x + (size.width if side > 0 else 0), corner.y + y, side)
+
+    def _path(
+        self, line: tuple[int, int], start: tuple[Point, int], end: tuple[Point, int], shift: float
+    ) -> str:
+        (first, first_side), (last, last_side) = start, end
+        if line[0] == line[1]:
+            reach = END + LOOP + shift
+            return (
+                f"M{first.x:.1f} {first.y:.1f}h{END:g}C{first.x + reach:.1f} {first.y:.1f} "
+                f"{first.x + reach:.1f} {last.y:.1f} {first.x + END:.1f} {last.y:.1f}h{-END:g}"
+            )
+        inner = [Point(point.x, point.y + shift) for point in self._layout.routes[line]]
+        straight_ends = (
+            Point(first.x + first_side * END, first.y),
+            Point(last.x + last_side * END, last.y),
+        )
+        return _curve([first, straight_ends[0], *inner, straight_ends[1], last], first_side)
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    """Where lines end at a box: a position, and 1 on its right side or -1 on its left."""
+
+    x: float
+    y: float
+    side: int
+
+
+def _spread(anchors: Sequence[_Anchor]) -> dict[_Anchor, list[Point]]:
+    """A point for each line that ends at an anchor, a little apart."""
+    points: dict[_Anchor, list[Point]] = {}
+    for anchor, count in Counter(anchors).items():
+        distance = min(END_HEIGHT, (ROW - 4) / count)
+        first = anchor.y - distance * (count - 1) / 2
+        points[anchor] = [Point(anchor.x, first + distance * index) for index in range(count)]
+    return points
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _size(table: DiagramTable) -> Size:
+    rows = [
+        KEY_WIDTH + _width(column.name) + 2 * PADDING + _width(_type(column))
+        for column in table.columns
+    ]
+    width = max([_width(table.name) * 1.05, *rows]) + 2 * PADDING
+    return Size(round(max(width, 140.0)), HEADER + ROW * len(table.columns))
+
+
+def _width(text: str) -> float:
+    return min(len(text), MAX_TEXT) * CHARACTER
+
+
+def _type(column: DiagramColumn) -> str:
+    return f"{column.type}?" if column.nullable else column.type
+
+
+def _row(column: DiagramColumn, y: float, width: float) -> str:
+    middle = y + ROW / 2
+    key = "PK" if column.primary_key else "FK" if column.foreign_key else ""
+    key = key or ("UK" if column.unique else "")
+    return "".join(
+        [
+            f'<path class="rule" d="M0 {y:g}H{width:.1f}"/>' if y > HEADER else "",
+            _text("key", PADDING, middle, key) if key else "",
+            _text("", PADDING + KEY_WIDTH, middle, column.name),
+            _text("type", width - PADDING, middle, _type(column), anchor="end"),
+        ]
+    )
+
+
+def _text(kind: str, x: float, y: float, text: str, *, anchor: str = "") -> str:
+    shown = text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+    attributes = f' class="{kind}"' if kind else ""
+    attributes += f' text-anchor="{anchor}"' if anchor else ""
+    return (
+        f'<text{attributes} x="{x:.1f}" y="{y:.1f}" dominant-baseline="central">'
+        f"{_printable(shown)}</text>"
+    )
+
+
+def _printable(text: str) -> str:
+    """A text for XML, which has no control characters."""
+    return escape("".join(each if each.isprintable() else "\ufffd" for each in text))
+
+
+def _curve(points: Sequence[Point], side: int) -> str:
+    """A line that is straight at its ends and where it passes columns, and curved between."""
+    start, *others = points
+    parts = [f"M{start.x:.1f} {start.y:.1f}"]
+    previous = start
+    for index, point in enumerate(others):
+        if point.y == previous.y or index == len(others) - 1:
+            parts.append(f"L{point.x:.1f} {point.y:.1f}")
+        else:
+            reach = max(abs(point.x - previous.x) / 2, END) * side
+            parts.append(
+                f"C{previous.x + reach:.1f} {previous.y:.1f} {point.x - reach:.1f} {point.y:.1f} "
+                f"{point.x:.1f} {point.y:.1f}"
+            )
+        previous = point
+    return "".join(parts)
+
+
+def _end(point: Point, side: int, cardinality: Cardinality) -> str:
+    """How many rows there are at the end of a line, in crow's foot notation."""
+    x, y = point.x, point.y
+
+    def bar(distance: float) -> str:
+        return f'<path class="line" d="M{x + side * distance:.1f} {y - 5:.1f}v10"/>'
+
+    def ring(distance: float) -> str:
+        return f'<circle class="ring" cx="{x + side * distance:.1f}" cy="{y:.1f}" r="4"/>'
+
+    if cardinality == "one":
+        return bar(7) + bar(12)
+    if cardinality == "zero_or_one":
+        return bar(6) + ring(14)
+    foot = (
+        f'<path class="line" d="M{x + side * 11:.1f} {y:.1f}L{x:.1f} {y - 6:.1f}'
+        f'M{x + side * 11:.1f} {y:.1f}L{x:.1f} {y + 6:.1f}"/>'
+    )
+    return foot + ring(15)
