@@ -6,9 +6,6 @@ from itertools import pairwise
 
 from colonnade.errors import CommandError
 
-COLUMN_GAP = 96.0
-"""Pixels between columns, for the lines and their ends."""
-
 ROW_GAP = 32.0
 """Pixels between boxes of a column."""
 
@@ -56,7 +53,7 @@ class Layout:
     size: Size
 
 
-def arrange(sizes: Sequence[Size], lines: Sequence[tuple[int, int]]) -> Layout:
+def arrange(sizes: Sequence[Size], lines: Sequence[tuple[int, int]], *, gap: float) -> Layout:
     """Place boxes so that lines lead from left to right.
 
     The same boxes and lines have the same layout on every machine.
@@ -64,13 +61,14 @@ def arrange(sizes: Sequence[Size], lines: Sequence[tuple[int, int]]) -> Layout:
     Args:
         sizes: The sizes of the boxes.
         lines: The numbers of the boxes that lines connect, without lines of a box to itself.
+        gap: Pixels between columns.
 
     Raises:
         CommandError: The library for layouts is not installed.
     """
     parts = [
-        *(_Component(sizes, *component) for component in _layered(lines)),
-        *(_Component(sizes, [[box]], {}) for box in _isolated(len(sizes), lines)),
+        *(_Component(sizes, *component, gap) for component in _layered(lines)),
+        *(_Component(sizes, [[box]], {}, gap) for box in _isolated(len(sizes), lines)),
     ]
     corners = [Point(0, 0)] * len(sizes)
     routes: dict[tuple[int, int], Sequence[Point]] = {}
@@ -148,7 +146,7 @@ def _chains(links: Sequence[tuple[int, int]]) -> Chains:
 class _Component:
     """A connected part of the diagram."""
 
-    def __init__(self, sizes: Sequence[Size], layers: Layers, chains: Chains) -> None:
+    def __init__(self, sizes: Sequence[Size], layers: Layers, chains: Chains, gap: float) -> None:
         self._layers = layers
         self._chains = chains
         self._heights = {
@@ -159,12 +157,12 @@ class _Component:
         self._widths = [max(sizes[node].width for node in layer if node >= 0) for layer in layers]
         self._left = [0.0]
         for width in self._widths:
-            self._left.append(self._left[-1] + width + COLUMN_GAP)
+            self._left.append(self._left[-1] + width + gap)
         self._centers = self._place()
         top = min(self._centers[node] - self._heights[node] / 2 for node in self._heights)
         bottom = max(self._centers[node] + self._heights[node] / 2 for node in self._heights)
         self._top = top
-        self.size = Size(self._left[-1] - COLUMN_GAP, bottom - top)
+        self.size = Size(self._left[-1] - gap, bottom - top)
         self.first = min(node for node in self._heights if node >= 0)
 
     def corners(self) -> dict[int, Point]:

@@ -1,6 +1,5 @@
 """A diagram as SVG, light or dark as the reader's system is."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -22,6 +21,9 @@ ROW = 22.0
 HEADER = 30.0
 PADDING = 12.0
 MARGIN = 32.0
+COLUMN_GAP = 96.0
+"""Pixels between columns, for the lines and their ends; more if a label is longer."""
+
 KEY_WIDTH = 26.0
 """Pixels of the column with PK and FK."""
 
@@ -85,8 +87,11 @@ class _Drawing:
         self._numbers = {table.name: number for number, table in enumerate(graph.tables)}
         self._sizes = [_size(table) for table in graph.tables]
         lines = [self._line(relation) for relation in graph.relations]
+        labels = [_width(relation.link) for relation in graph.relations if relation.link]
         self._layout: Layout = arrange(
-            self._sizes, [(start, end) for start, end in lines if start != end]
+            self._sizes,
+            [(start, end) for start, end in lines if start != end],
+            gap=max([COLUMN_GAP, *(width + PADDING for width in labels)]),
         )
 
     def text(self) -> str:
@@ -94,19 +99,21 @@ class _Drawing:
         width = round(self._layout.size.width + 2 * MARGIN + LOOP)
         height = round(self._layout.size.height + 2 * MARGIN)
         title = f"{_count(tables, 'table')} and {_count(relations, 'relation')}"
-        lines = [
+        lines, labels = self._relations()
+        parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
             f'viewBox="0 0 {width} {height}" role="img" aria-label="{title}">',
             f"<title>{title}</title>",
             f"<style>{_STYLE}</style>",
             f'<rect class="page" width="{width}" height="{height}"/>',
             f'<g transform="translate({MARGIN:g} {MARGIN:g})">',
-            *self._relations(),
+            *lines,
             *(self._table(table) for table in self._graph.tables),
+            *labels,
             "</g>",
             "</svg>",
         ]
-        return "\n".join(lines) + "\n"
+        return "\n".join(parts) + "\n"
 
     def _line(self, relation: DiagramRelation) -> tuple[int, int]:
         """A line leads from the referenced table, which is on the left, to the other."""
@@ -130,17 +137,19 @@ class _Drawing:
         ]
         return "\n".join(rows)
 
-    def _relations(self) -> list[str]:
-        """The lines, and above all of them their labels."""
+    def _relations(self) -> tuple[list[str], list[str]]:
+        """The lines and their labels."""
         ends = [self._ends(relation) for relation in self._graph.relations]
-        spread = _spread([end for pair in ends for end in pair])
+        points = _spread([each for start, end in ends for each in ((start, end), (end, start))])
         paths, labels = [], []
         drawn: dict[tuple[int, int], int] = {}
-        for relation, (start, end) in zip(self._graph.relations, ends, strict=True):
+        for number, (relation, (start, end)) in enumerate(
+            zip(self._graph.relations, ends, strict=True)
+        ):
             line = self._line(relation)
             shift = drawn.get(line, 0) * SHIFT
             drawn[line] = drawn.get(line, 0) + 1
-            first, last = spread[start].pop(0), spread[end].pop(0)
+            first, last = points[2 * number], points[2 * number + 1]
             path = self._path(line, (first, start.side), (last, end.side), shift)
             paths.append(
                 f"<g><title>{_printable(relation.description)}</title>"
@@ -152,7 +161,7 @@ class _Drawing:
                 x = (first.x + last.x) / 2 if line[0] != line[1] else first.x + LOOP
                 y = (first.y + last.y) / 2
                 labels.append(_text("label", x, y, relation.link, anchor="middle"))
-        return [*paths, *labels]
+        return paths, labels
 
     def _ends(self, relation: DiagramRelation) -> tuple["_Anchor", "_Anchor"]:
         target, source = self._line(relation)
@@ -199,14 +208,23 @@ class _Anchor:
     side: int
 
 
-def _spread(anchors: Sequence[_Anchor]) -> dict[_Anchor, list[Point]]:
-    """A point for each line that ends at an anchor, a little apart."""
-    points: dict[_Anchor, list[Point]] = {}
-    for anchor, count in Counter(anchors).items():
-        distance = min(END_HEIGHT, (ROW - 4) / count)
-        first = anchor.y - distance * (count - 1) / 2
-        points[anchor] = [Point(anchor.x, first + distance * index) for index in range(count)]
-    return points
+def _spread(ends: Sequence[tuple[_Anchor, _Anchor]]) -> list[Point]:
+    """A point for each end of a line: a little apart from other ends, in the order of their lines.
+
+    Args:
+        ends: The anchor of each end, and that of the other end of its line.
+    """
+    at_anchor: dict[_Anchor, list[int]] = {}
+    for number, (anchor, _) in enumerate(ends):
+        at_anchor.setdefault(anchor, []).append(number)
+    points = {}
+    for anchor, numbers in at_anchor.items():
+        distance = min(END_HEIGHT, (ROW - 4) / len(numbers))
+        first = anchor.y - distance * (len(numbers) - 1) / 2
+        ordered = sorted(numbers, key=lambda number: (ends[number][1].y, number))
+        for index, number in enumerate(ordered):
+            points[number] = Point(anchor.x, first + distance * index)
+    return [points[number] for number in range(len(ends))]
 
 
 def _count(number: int, noun: str) -> str:
