@@ -138,8 +138,8 @@ class Resource(HookDecorators, APIRouter):
         idempotency: A table of responses, ``class RequestKey(Idempotency, table=True)``: a repeated
             POST with the same ``Idempotency-Key`` gets the same response. Without it, the header is
             ignored.
-        deadline: Maximum time in seconds that a request waits for the database, 30 by default; None for
-            no limit. An aggregate waits for at most 5 seconds in any case.
+        deadline: Maximum time in seconds that a request waits for the database, 30 by default; None
+            for no limit. An aggregate waits for at most 5 seconds in any case.
         prefix: The path; the plural of the model's name by default.
         tags: Tags in the OpenAPI document; the prefix by default.
         responses: Additional responses of all routes, for the OpenAPI document.
