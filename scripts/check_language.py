@@ -20,7 +20,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PYTHON = ("src", "tests", "benchmarks", "scripts")
-PROSE = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/**/*.md")
+PROSE = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/**/*.md")
 
 PHRASES = {
     r"(?<!there )\b(?:is|are|was|were) no (?!longer|more\b|less\b|other\b)[a-z]+": "'is not a'",

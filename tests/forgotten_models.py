@@ -29,10 +29,10 @@ def forget_models() -> None:
 
 
 def delete_models() -> None:
-    """Remove all models from memory that no test uses.
+    """Remove from memory all models that no test uses.
 
     The caches of Colonnade, FastAPI and ``typing`` have a limited size, but each entry keeps an app
-    with its models, whose many classes make everything slower that looks for all models.
+    and its models, whose classes slow down everything that iterates over all models.
     """
     forget_models()
     for empty in vars(typing)["_cleanups"]:

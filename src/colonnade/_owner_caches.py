@@ -1,11 +1,11 @@
-"""``cached_by_owner``: what is derived from a class or an object, kept by that object itself."""
+"""``cached_by_owner``: caches what is derived from a class or an object as its attribute."""
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
 PREFIX = "__colonnade_"
-"""What the names of the attributes begin with."""
+"""The prefix of the names of the attributes."""
 
 OwnerT = TypeVar("OwnerT")
 ResultT = TypeVar("ResultT")
@@ -14,8 +14,9 @@ ResultT = TypeVar("ResultT")
 def cached_by_owner(derive: Callable[[OwnerT], ResultT]) -> Callable[[OwnerT], ResultT]:
     """Call a function once for each argument, and keep the result as an attribute of the argument.
 
-    Results refer to their arguments, so that a mapping would keep all of them in memory, even a
-    weak one. An attribute is collected with its object: a test suite defines thousands of models.
+    Results refer to their arguments, so even a mapping with weak keys would keep all arguments in
+    memory. An attribute is collected with its object, which matters to a test suite with thousands
+    of models.
 
     Args:
         derive: The function of a class or of an object with a ``__dict__``. A subclass has its own

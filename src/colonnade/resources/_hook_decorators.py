@@ -18,11 +18,11 @@ class HookDecorators:
     def before(self, operation: WriteKind) -> Callable[[HookT], HookT]:
         """Register a function to call before a write, in its transaction.
 
-        The function names what it needs: ``session``; ``values``, a dict by field, which it may
-        change; ``body``, the validated create or update schema; before an update or a delete also
-        ``key``, a tuple, and ``row``, the row as it is, locked. Other parameters are those of an
-        endpoint: a ``Request``, ``Header()``, ``Depends()``. If the transaction is retried, the
-        function runs again.
+        The function declares what it needs as parameters: ``session``; ``values``, a dict by field,
+        which it may change; ``body``, the validated create or update schema; before an update or a
+        delete also ``key``, a tuple, and ``row``, the row as it is, locked. Other parameters are
+        those of an endpoint: a ``Request``, ``Header()``, ``Depends()``. If the transaction is
+        retried, the function runs again.
 
         Args:
             operation: ``create``, ``update`` or ``delete``.
@@ -38,8 +38,8 @@ class HookDecorators:
     def after(self, operation: WriteKind) -> Callable[[HookT], HookT]:
         """Register a function to call after a write, in its transaction.
 
-        The function names what it needs, as before a write: ``session``, ``row``, ``key``,
-        ``values`` and ``body``; after a delete ``session`` and ``key``.
+        The parameters may be ``session``, ``row``, ``key``, ``values`` and ``body`` (after a
+        delete only ``session`` and ``key``), and those of an endpoint.
 
         Args:
             operation: ``create``, ``update`` or ``delete``.
@@ -53,12 +53,12 @@ class HookDecorators:
         return self._hook("after", operation)
 
     def committed(self, operation: WriteKind) -> Callable[[HookT], HookT]:
-        """Register a function to call once after the commit of a write, for mails and queues.
+        """Register a function to call once after the commit of a write, to send mail for example.
 
-        The function names what it needs: ``row``, ``key`` and ``body``, or ``key`` after a delete,
-        and parameters of an endpoint. Its failure is logged with the key of the row, and does not
-        change the response. If the process stops between the commit and the call, it is not called:
-        write a row to an outbox table in ``after`` if it must happen.
+        The parameters may be ``row``, ``key`` and ``body`` (after a delete only ``key``), and those
+        of an endpoint. If the function raises, the error is logged with the key of the row, and the
+        response does not change. If the process stops between the commit and the call, the function
+        is not called: write a row to an outbox table in ``after`` if it must happen.
 
         Args:
             operation: ``create``, ``update`` or ``delete``.

@@ -97,9 +97,10 @@ class Resource(HookDecorators, APIRouter):
             fields by role; the same for ``update`` and ``read``.
         update: The schema of a PATCH; ``schemas(model).update`` by default.
         read: The schema of a row in responses; ``schemas(model).read`` by default. Its relations
-            are part of every response. Requests can filter and sort by its fields alone.
-        include: The relations that requests may include, filter across, and list, such as
-            ``["project", "assignments.worker"]``.
+            are part of every response. Requests can filter and sort only by its fields.
+        include: The relations that requests may include, filter across, sort by and list, and the
+            aggregates of their rows, such as ``["project", "assignments.worker"]`` and
+            ``["subtasks.count"]``.
         nested: The relations that a body may write with its row, each with the Resource of the
             related table, whose operations, dependencies, schemas and hooks apply, such as
             ``{"tasks": tasks}``. A function returns a Resource that does not exist yet:
@@ -113,13 +114,12 @@ class Resource(HookDecorators, APIRouter):
             the database; ``Unscoped`` opts out here.
         operations: The enabled operations: ``list`` (with relations and trees), ``read``,
             ``create``, ``update``, ``delete``, ``batch`` (create, update and delete of many rows)
-            and ``link``. ``STANDARD`` has these; ``upsert`` (POST with ``on_conflict``) and
+            and ``link``. ``STANDARD`` has these; ``upsert`` (POST with ``on_conflict``),
             ``replace`` (PUT) and ``aggregate`` (GET ``:aggregate``) are off until you name them:
             ``STANDARD | {"upsert"}``.
         dependencies: Dependencies of all routes, or a mapping of operations to dependencies; those
-            of ``create``, ``update`` and ``delete`` apply to batches as well, and those of
-            ``create`` and ``update`` to upserts and replacements, and those of ``list`` to
-            aggregates.
+            of ``create``, ``update`` and ``delete`` apply to batches as well, those of ``create``
+            and ``update`` to upserts and replacements, and those of ``list`` to aggregates.
         max_limit: The maximum number of rows in a page and in a batch; 1,000 by default.
         default_limit: The number of rows in a page if the request sets no limit. None lists all
             rows up to ``max_limit``, which must be set then.
@@ -138,7 +138,8 @@ class Resource(HookDecorators, APIRouter):
         idempotency: A table of responses, ``class RequestKey(Idempotency, table=True)``: a repeated
             POST with the same ``Idempotency-Key`` gets the same response. Without it, the header is
             ignored.
-        deadline: Seconds that a request waits for the database; None for no limit.
+        deadline: Maximum time in seconds that a request waits for the database, 30 by default; None
+            for no limit. An aggregate waits for at most 5 seconds in any case.
         prefix: The path; the plural of the model's name by default.
         tags: Tags in the OpenAPI document; the prefix by default.
         responses: Additional responses of all routes, for the OpenAPI document.
@@ -278,20 +279,20 @@ class Resource(HookDecorators, APIRouter):
         _scoping.declare(self.db, self._shape, write_scope, "write")
 
     def _choose_operation_prefix(self) -> str:
-        """What the operation ids begin with: the path, if they would be those of another Resource.
+        """The prefix of the operation ids: the path, if another Resource has the same ids.
 
         A Resource with the same path belongs to another application, as that of another test.
         """
-        own_name = snake(self.model.__name__)
-        is_told_apart = any(
-            name == own_name
+        model_name = snake(self.model.__name__)
+        needs_prefix = any(
+            name == model_name
             and path != self.prefix
             and inspect(other.model, raiseerr=False) is not None
             for (name, path), other in _resources.items()
         )
-        _resources[own_name, self.prefix] = self
+        _resources[model_name, self.prefix] = self
         words = re.sub(r"[^a-z0-9]+", "_", self.prefix.lower()).strip("_")
-        return f"{words}_" if is_told_apart else ""
+        return f"{words}_" if needs_prefix else ""
 
     @property
     def model(self) -> type[Any]:

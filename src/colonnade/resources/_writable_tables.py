@@ -1,4 +1,4 @@
-"""``WritableTables``: the table of a Resource as writes reach it, with the tables that it nests."""
+"""``WritableTables``: the table that a Resource writes, with those of its nested Resources."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
@@ -30,9 +30,9 @@ NestedTables = Mapping[str, "WritableTables"]
 
 
 class WritableTables:
-    """The table of a Resource as writes reach it, for each choice of schemas.
+    """The table that a Resource writes, for each combination of schemas.
 
-    What it nests is read when routes are built, since Resources may refer to each other.
+    Nested Resources are looked up when routes are built, since Resources may refer to each other.
 
     Args:
         shape: The table.
