@@ -119,6 +119,51 @@ def serve(
 
 
 @app.command()
+def diagram(
+    target: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Argument(
+            metavar="[TARGET]",
+            help="A module with tables, such as app.models, or a database URL.",
+            show_default="the models of the project",
+        ),
+    ] = None,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045 - as above
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Write this file: .svg, .mmd (Mermaid) or .dot (Graphviz).",
+            show_default="print Mermaid",
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Fail if the file is out of date, and do not write it.")
+    ] = False,
+    schema: Annotated[
+        Optional[list[str]],  # noqa: UP045 - as above
+        typer.Option(help="Draw the tables of this schema instead of the default one. Repeatable."),
+    ] = None,
+) -> None:
+    """Draw a diagram of tables, keys and relations.
+
+    The same schema has the same diagram, so that a committed file can be checked. SVG needs
+    colonnade[diagram]; Mermaid, which GitHub shows, and Graphviz need nothing.
+
+    Examples:
+      colonnade diagram -o docs/schema.svg
+
+      colonnade diagram app.models --check -o docs/schema.svg
+
+      colonnade diagram postgresql://me@localhost/shop -o shop.mmd
+    """
+    from colonnade.cli._diagram import write_diagram
+
+    write_diagram(target, output, schema or (), check=check)
+
+
+@app.command()
 def new(
     name: Annotated[
         Optional[str],  # noqa: UP045 - as above

@@ -1,21 +1,19 @@
 """``colonnade serve``: an HTTP API for the tables of a module or of a database."""
 
 import re
-import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from importlib import import_module
 from itertools import chain, count
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 
 from colonnade.cli import _console
 from colonnade.cli._server import listen, serve, url_of
+from colonnade.cli._tables import import_tables, open_database, reflect_tables
 from colonnade.database import Database
-from colonnade.errors import CommandError, ModelError
-from colonnade.models import Shape, reflect_models, schemas_with_tables
+from colonnade.errors import ModelError
+from colonnade.models import Shape
 from colonnade.resources import STANDARD, Operation, Resource, problems
 
 READ_OPERATIONS: frozenset[Operation] = frozenset(("list", "read"))
@@ -69,19 +67,7 @@ def app_of_module(name: str, database_url: str | None, *, writable: bool) -> Fas
     Raises:
         CommandError: The module cannot be imported, or has no tables.
     """
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = import_module(name)
-    except ImportError as error:
-        raise CommandError(
-            f"Cannot import {name}: {error}. Name a module such as app.models, or a database URL."
-        ) from error
-    tables = [value for value in vars(module).values() if _is_table(value)]
-    if not tables:
-        raise CommandError(
-            f"{name} has no tables. Name a module that defines or imports classes with table=True."
-        )
+    module, tables = import_tables(name)
     databases = [value for value in vars(module).values() if isinstance(value, Database)]
     db = databases[0] if databases and database_url is None else Database(database_url)
     db.ping()
@@ -102,20 +88,8 @@ def app_of_url(url: str, schemas: Sequence[str] = (), *, writable: bool) -> Fast
         CommandError: The database has no tables, or its file does not exist.
         DatabaseError: The database cannot be used.
     """
-    db = Database(url)
-    if db.url.file is not None and not writable and "mode=" not in url:
-        # A read-only connection leaves the file unchanged: no write-ahead log, no statistics.
-        db = Database(f"{url}{'&' if '?' in url else '?'}mode=ro")
-    if db.url.file is not None and not db.url.file.exists():
-        raise CommandError(f"File not found: {db.url.file}.")
-    db.ping()
-    with db.engine.connect() as connection:
-        reflection = reflect_models(connection, *schemas)
-        others = [] if reflection.models or schemas else schemas_with_tables(connection)
-    if not reflection.models:
-        where = f" in {', '.join(schemas)}" if schemas else ""
-        other = f" There are tables in {', '.join(others)}: choose the schemas with --schema."
-        raise CommandError(f"{db.url} has no tables{where}." + (other if others else ""))
+    db = open_database(url, writable=writable)
+    reflection = reflect_tables(db, schemas)
     skipped = [f"{name}, because {why}" for name, why in reflection.skipped.items()]
     paths = dict(zip(reflection.models.values(), _paths(reflection.models), strict=True))
     return _app(str(db.url), db, paths, skipped, writable=writable)
@@ -175,13 +149,3 @@ def _served(shapes: list[Shape]) -> list[Shape]:
         if relation.kind == "many_to_many" and relation.link
     }
     return [shape for shape in shapes if shape.link_fields != () or shape.table not in link_tables]
-
-
-def _is_table(candidate: Any) -> bool:
-    if not isinstance(candidate, type):
-        return False
-    try:
-        Shape.of(candidate)
-    except ModelError:
-        return False
-    return True

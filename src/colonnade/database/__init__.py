@@ -4,7 +4,7 @@ from colonnade.database._capabilities import Capabilities, capabilities_of, reco
 from colonnade.database._database import DEFAULT_URL, Database
 from colonnade.database._doctor import Diagnosis, DriverCheck, diagnose
 from colonnade.database._health import Health
-from colonnade.database._metadata import ORIGINAL, merged, metadatas
+from colonnade.database._metadata import ORIGINAL, merged, metadatas, table_models
 from colonnade.database.connections._driver_config import Parameter
 from colonnade.database.connections._on_loop_close import OnLoopClose
 from colonnade.database.connections._urls import DatabaseURL, with_database
@@ -37,5 +37,6 @@ __all__ = [
     "merged",
     "metadatas",
     "recognise",
+    "table_models",
     "with_database",
 ]

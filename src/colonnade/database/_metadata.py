@@ -26,6 +26,17 @@ def metadatas() -> list[MetaData]:
     return list({id(metadata): metadata for metadata in collected}.values())
 
 
+def table_models() -> list[type[sqlmodel.SQLModel]]:
+    """Return the table models in the program, except those that were reflected from a database."""
+    return [
+        model
+        for model in dict.fromkeys(_subclasses(sqlmodel.SQLModel))
+        if isinstance(table := model.__dict__.get("__table__"), Table)
+        and not table.metadata.info.get(REFLECTED)
+        and table.metadata.tables.get(table.key) is table
+    ]
+
+
 def _subclasses(model: Any) -> Iterator[Any]:
     for subclass in model.__subclasses__():
         yield subclass

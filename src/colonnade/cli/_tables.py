@@ -1,0 +1,81 @@
+"""The tables that a command is about: those of a module, of a project, or of a database."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from colonnade.database import Database
+from colonnade.errors import CommandError, ModelError
+from colonnade.models import Reflection, Shape, reflect_models, schemas_with_tables
+
+
+def import_tables(name: str) -> tuple[ModuleType, list[type[Any]]]:
+    """Import a module, and return it with the tables that it defines or imports.
+
+    Raises:
+        CommandError: The module cannot be imported, or has no tables.
+    """
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = import_module(name)
+    except ImportError as error:
+        raise CommandError(
+            f"Cannot import {name}: {error}. Name a module such as app.models, or a database URL."
+        ) from error
+    tables = [value for value in vars(module).values() if _is_table(value)]
+    if not tables:
+        raise CommandError(
+            f"{name} has no tables. Name a module that defines or imports classes with table=True."
+        )
+    return module, list(dict.fromkeys(tables))
+
+
+def open_database(url: str, *, writable: bool) -> Database:
+    """Open the database of a URL.
+
+    Raises:
+        CommandError: Its file does not exist.
+        DatabaseError: The database cannot be used.
+    """
+    db = Database(url)
+    if db.url.file is not None and not writable and "mode=" not in url:
+        # A read-only connection leaves the file unchanged: no write-ahead log, no statistics.
+        db = Database(f"{url}{'&' if '?' in url else '?'}mode=ro")
+    if db.url.file is not None and not db.url.file.exists():
+        raise CommandError(f"File not found: {db.url.file}.")
+    db.ping()
+    return db
+
+
+def reflect_tables(db: Database, schemas: Sequence[str] = ()) -> Reflection:
+    """Make models of the tables of a database.
+
+    Args:
+        db: The database.
+        schemas: The schemas; by default the default schema.
+
+    Raises:
+        CommandError: The database has no tables there.
+    """
+    with db.engine.connect() as connection:
+        reflection = reflect_models(connection, *schemas)
+        others = [] if reflection.models or schemas else schemas_with_tables(connection)
+    if not reflection.models:
+        where = f" in {', '.join(schemas)}" if schemas else ""
+        other = f" There are tables in {', '.join(others)}: choose the schemas with --schema."
+        raise CommandError(f"{db.url} has no tables{where}." + (other if others else ""))
+    return reflection
+
+
+def _is_table(candidate: Any) -> bool:
+    if not isinstance(candidate, type):
+        return False
+    try:
+        Shape.of(candidate)
+    except ModelError:
+        return False
+    return True
