@@ -1,8 +1,7 @@
 """A diagram in the language of Graphviz."""
 
-from html import escape
-
 from colonnade.studio.diagram._schema_graph import Cardinality, DiagramTable, SchemaGraph
+from colonnade.studio.diagram._texts import markup
 
 _ARROWS: dict[Cardinality, str] = {"one": "teetee", "zero_or_one": "teeodot", "many": "crowodot"}
 
@@ -24,11 +23,16 @@ def dot(graph: SchemaGraph) -> str:
         The text of a ``.dot`` file.
     """
     lines = [f"    {_quoted(table.name)} [label=<{_label(table)}>]" for table in graph.tables]
+    ports = {
+        (table.name, column.name): f":c{number}"
+        for table in graph.tables
+        for number, column in enumerate(table.columns)
+    }
     for relation in graph.relations:
         target, source = _quoted(relation.target), _quoted(relation.table)
         if relation.columns:
-            target += f":{_quoted(relation.target_columns[0])}"
-            source += f":{_quoted(relation.columns[0])}"
+            target += ports.get((relation.target, relation.target_columns[0]), "")
+            source += ports.get((relation.table, relation.columns[0]), "")
         arrows = (
             f"arrowtail={_ARROWS[relation.target_cardinality]}, "
             f"arrowhead={_ARROWS[relation.cardinality]}"
@@ -39,13 +43,13 @@ def dot(graph: SchemaGraph) -> str:
 
 
 def _label(table: DiagramTable) -> str:
-    rows = [f'<tr><td colspan="2" bgcolor="#eaeef2"><b>{escape(table.name)}</b></td></tr>']
-    for column in table.columns:
-        name = f"<b>{escape(column.name)}</b>" if column.primary_key else escape(column.name)
+    rows = [f'<tr><td colspan="2" bgcolor="#eaeef2"><b>{markup(table.name)}</b></td></tr>']
+    for number, column in enumerate(table.columns):
+        name = f"<b>{markup(column.name)}</b>" if column.primary_key else markup(column.name)
         optional = "?" if column.nullable else ""
         rows.append(
-            f'<tr><td align="left" port="{escape(column.name)}">{name}</td>'
-            f'<td align="left">{escape(column.type)}{optional}</td></tr>'
+            f'<tr><td align="left" port="c{number}">{name}</td>'
+            f'<td align="left">{markup(column.type)}{optional}</td></tr>'
         )
     attributes = 'border="0" cellborder="1" cellspacing="0" cellpadding="4"'
     return f"<table {attributes}>{''.join(rows)}</table>"

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 from colonnade.studio.diagram._layout import Layout, Point, Size, arrange
 from colonnade.studio.diagram._schema_graph import (
@@ -12,6 +11,7 @@ from colonnade.studio.diagram._schema_graph import (
     DiagramTable,
     SchemaGraph,
 )
+from colonnade.studio.diagram._texts import markup
 
 FONT_SIZE = 12
 CHARACTER = FONT_SIZE * 0.602
@@ -124,7 +124,7 @@ class _Drawing:
         corner, size = self._layout.corners[number], self._sizes[number]
         rows = [
             f'<g transform="translate({corner.x:.1f} {corner.y:.1f})">'
-            f"<title>{_printable(table.name)}</title>",
+            f"<title>{markup(table.name)}</title>",
             f'<rect class="box" width="{size.width:.1f}" height="{size.height:.1f}" rx="6"/>',
             f'<path class="head" d="M0 {HEADER:g}V6a6 6 0 0 1 6-6H{size.width - 6:.1f}'
             f'a6 6 0 0 1 6 6V{HEADER:g}z"/>',
@@ -152,7 +152,7 @@ class _Drawing:
             first, last = points[2 * number], points[2 * number + 1]
             path = self._path(line, (first, start.side), (last, end.side), shift)
             paths.append(
-                f"<g><title>{_printable(relation.description)}</title>"
+                f"<g><title>{markup(relation.description)}</title>"
                 f'<path class="halo" d="{path}"/><path class="line" d="{path}"/>'
                 f"{_end(first, start.side, relation.target_cardinality)}"
                 f"{_end(last, end.side, relation.cardinality)}</g>"
@@ -268,13 +268,8 @@ def _text(kind: str, x: float, y: float, text: str, *, anchor: str = "") -> str:
     attributes += f' text-anchor="{anchor}"' if anchor else ""
     return (
         f'<text{attributes} x="{x:.1f}" y="{y:.1f}" dominant-baseline="central">'
-        f"{_printable(shown)}</text>"
+        f"{markup(shown)}</text>"
     )
-
-
-def _printable(text: str) -> str:
-    """A text for XML, which has no control characters."""
-    return escape("".join(each if each.isprintable() else "\ufffd" for each in text))
 
 
 def _curve(points: Sequence[Point], side: int) -> str:
