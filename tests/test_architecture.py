@@ -32,6 +32,7 @@ ALLOWED = {
     "lint": set(),
     "testing": {"models", "query", "rows", "database", "resources", "migrations", "project"},
     "templates": {"models"},
+    "studio": {"models"},
     "cli": {
         "database",
         "lint",
@@ -39,6 +40,7 @@ ALLOWED = {
         "models",
         "project",
         "resources",
+        "studio",
         "templates",
         "testing",
     },

@@ -54,6 +54,7 @@ INTERNAL = {
     "colonnade.query.inside_json": "serves `colonnade.query`",
     "colonnade.resources.openapi": "serves `colonnade.resources`",
     "colonnade.rows": "serves `colonnade.resources`",
+    "colonnade.studio.diagram": "serves `colonnade diagram`",
     "colonnade.templates": "serves `colonnade new`",
     "colonnade.writes": "serves `colonnade.resources`",
 }

@@ -48,10 +48,7 @@ def write_diagram(
     else:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, encoding="utf-8", newline="\n")
-        tables, relations = len(graph.tables), len(graph.relations)
-        _console.out.print(
-            f"Wrote {_console.escaped(str(output))}: {tables} tables, {relations} relations."
-        )
+        _console.out.print(f"Wrote {_console.escaped(str(output))}: {graph.summary}.")
 
 
 def _models(target: str | None, schemas: Sequence[str]) -> tuple[list[type[Any]], list[str]]:
@@ -69,9 +66,7 @@ def _models(target: str | None, schemas: Sequence[str]) -> tuple[list[type[Any]]
 
 def _project_models() -> list[type[Any]]:
     project = Project.find(Path.cwd())
-    project.load_models()
-    if project.app is not None:
-        project.load_app()
+    project.load()
     models = table_models()
     if not models:
         raise CommandError(

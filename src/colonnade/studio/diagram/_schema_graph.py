@@ -93,6 +93,12 @@ class SchemaGraph:
     tables: tuple[DiagramTable, ...]
     relations: tuple[DiagramRelation, ...]
 
+    @property
+    def summary(self) -> str:
+        """How much it shows, such as ``2 tables and 1 relation``."""
+        counts = ((len(self.tables), "table"), (len(self.relations), "relation"))
+        return " and ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
+
     @classmethod
     def of(cls, models: Iterable[type[Any]]) -> "SchemaGraph":
         """The graph of tables, and of the link tables between them.
@@ -201,7 +207,7 @@ def _foreign_keys(table: Table) -> list[DiagramRelation]:
 def _link(table: Table) -> DiagramRelation | None:
     """The relation that a table without other columns than two foreign keys stands for."""
     constraints: list[ForeignKeyConstraint] = sorted(
-        table.foreign_key_constraints, key=lambda each: each.column_keys
+        table.foreign_key_constraints, key=lambda each: tuple(each.column_keys)
     )
     keys = [column for constraint in constraints for column in constraint.column_keys]
     if len(constraints) != 2 or sorted(keys) != sorted(table.primary_key.columns.keys()):

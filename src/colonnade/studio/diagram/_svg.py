@@ -95,10 +95,9 @@ class _Drawing:
         )
 
     def text(self) -> str:
-        tables, relations = len(self._graph.tables), len(self._graph.relations)
+        title = self._graph.summary
         width = round(self._layout.size.width + 2 * MARGIN + LOOP)
         height = round(self._layout.size.height + 2 * MARGIN)
-        title = f"{_count(tables, 'table')} and {_count(relations, 'relation')}"
         lines, labels = self._relations()
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
@@ -225,10 +224,6 @@ def _spread(ends: Sequence[tuple[_Anchor, _Anchor]]) -> list[Point]:
         for index, number in enumerate(ordered):
             points[number] = Point(anchor.x, first + distance * index)
     return [points[number] for number in range(len(ends))]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _size(table: DiagramTable) -> Size:

@@ -1,0 +1,100 @@
+"""``colonnade diagram``: the diagram of a module, a project or a database, and its check."""
+
+from pathlib import Path
+
+import pytest
+
+from colonnade import Database
+from tests.cli.running import colonnade
+
+MODELS = """
+from colonnade import Field, SQLModel
+
+
+class Project(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    slug: str = Field(unique=True)
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    project_id: int | None = Field(default=None, foreign_key="project.id")
+"""
+MERMAID = """\
+erDiagram
+    project {
+        integer id PK
+        text slug UK
+    }
+    task {
+        integer id PK
+        integer project_id FK "nullable"
+    }
+    project |o--o{ task : "project_id"
+"""
+TABLES = (
+    "CREATE TABLE project (id integer PRIMARY KEY, slug varchar(40) NOT NULL UNIQUE)",
+    "CREATE TABLE task (id integer PRIMARY KEY, project_id integer REFERENCES project (id))",
+    "CREATE TABLE journal (line varchar(80))",
+)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "models.py").write_text(MODELS)
+    return tmp_path
+
+
+def test_a_module_is_drawn(directory: Path) -> None:
+    done = colonnade("diagram", "models", cwd=directory)
+    assert (done.returncode, done.stdout, done.stderr) == (0, MERMAID, "")
+
+
+def test_the_models_of_the_project_are_drawn_without_a_target(directory: Path) -> None:
+    (directory / "pyproject.toml").write_text('[tool.colonnade]\nmodels = "models"\n')
+    assert colonnade("diagram", cwd=directory).stdout == MERMAID
+
+
+def test_a_database_is_drawn_and_what_has_no_key_is_named(db: Database, tmp_path: Path) -> None:
+    with db.engine.begin() as connection:
+        for statement in TABLES:
+            connection.exec_driver_sql(statement)
+    url = db.url.sync.render_as_string(hide_password=False).replace("+psycopg", "")
+    done = colonnade("diagram", url, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, MERMAID)
+    assert done.stderr.startswith("left out: journal, because ")
+
+
+@pytest.mark.parametrize("name", ["schema.svg", "docs/schema.mmd", "schema.dot"])
+def test_a_file_is_written_and_checked(name: str, directory: Path) -> None:
+    command = ("diagram", "models", "-o", name)
+    done = colonnade(*command, "--check", cwd=directory)
+    assert done.returncode == 1
+    assert f"{name} does not exist. Run colonnade diagram models -o {name}." in done.stderr
+    done = colonnade(*command, cwd=directory)
+    assert (done.returncode, done.stdout) == (0, f"Wrote {name}: 2 tables and 1 relation.\n")
+    done = colonnade(*command, "--check", cwd=directory)
+    assert (done.returncode, done.stdout) == (0, f"{name} is up to date.\n")
+    (directory / "models.py").write_text(MODELS.replace("slug", "name"))
+    done = colonnade(*command, "--check", cwd=directory)
+    assert done.returncode == 1
+    assert f"{name} is out of date. Run colonnade diagram models -o {name}." in done.stderr
+
+
+def test_an_unknown_format_is_refused(directory: Path) -> None:
+    done = colonnade("diagram", "models", "-o", "schema.png", cwd=directory)
+    assert done.returncode == 1
+    known = "Name a file that ends with one of .svg, .mmd, .dot."
+    assert f"Unknown format schema.png. {known}" in done.stderr
+
+
+def test_a_project_without_tables_is_explained(tmp_path: Path) -> None:
+    done = colonnade("diagram", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "has no tables. Name a module such as app.models, or a database URL" in done.stderr
+
+
+def test_a_check_without_a_file_is_refused(directory: Path) -> None:
+    done = colonnade("diagram", "models", "--check", cwd=directory)
+    assert done.returncode == 1
+    assert "--check needs the file of the diagram: -o schema.svg." in done.stderr
