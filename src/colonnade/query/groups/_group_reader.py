@@ -1,6 +1,7 @@
 """``GroupReader``: parses the query string of an aggregate request to a ``GroupedPage``."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
@@ -386,19 +387,25 @@ def _fingerprint(
 
 
 def _bounds(grouping: Grouping, conditions: Filter, zone: str) -> tuple[Any, Any]:
-    """The first and the last bucket that the filters of its datetime allow."""
+    """The first and the last bucket that the filters of its datetime allow.
+
+    If they allow no value, the last one is before the first.
+    """
     bucket = next(key for key in grouping.keys if isinstance(key, TimeBucket))
     first = last = None
     for compare, value in _compared(conditions.node, iter(conditions.values)):
         if compare.path != bucket.moment:
             continue
         if compare.operator in {"gt", "gte", "eq"}:
-            start = _start(value, bucket, zone, step=int(compare.operator == "gt"))
-            first = start if first is None else max(first, start or first)
+            least = _stepped(value, int(compare.operator == "gt"))
+            first = least if first is None else max(first, least)
         if compare.operator in {"lt", "lte", "eq"}:
-            end = _start(value, bucket, zone, step=-int(compare.operator == "lt"))
-            last = end if last is None else min(last, end or last)
-    return first, last
+            greatest = _stepped(value, -int(compare.operator == "lt"))
+            last = greatest if last is None else min(last, greatest)
+    buckets = _start(first, bucket, zone), _start(last, bucket, zone)
+    if first is not None and last is not None and first > last and None not in buckets:
+        return max(buckets), _before(max(buckets))
+    return buckets
 
 
 _SMALLEST: Mapping[type[Any], timedelta] = {
@@ -407,19 +414,31 @@ _SMALLEST: Mapping[type[Any], timedelta] = {
 }
 
 
-def _start(value: Any, bucket: TimeBucket, zone: str, *, step: int) -> Any:
-    """The bucket of a value, or of the next one (1) or the one before (-1).
+def _stepped(value: Any, step: int) -> Any:
+    """The next value (1), the one before (-1) or the value itself (0); itself at the ends too."""
+    with suppress(OverflowError):
+        return value + step * _SMALLEST[type(value)]
+    return value
 
-    None outside of the years 1 to 9999.
-    """
+
+def _start(value: Any, bucket: TimeBucket, zone: str) -> Any:
+    """The bucket of a value; None without one, and outside of the years 1 to 9999."""
+    if value is None:
+        return None
     try:
-        value = value + step * _SMALLEST[type(value)] if step else value
         if not isinstance(value, datetime):
             return first_day(value, bucket.unit)
         moment = value.astimezone(UTC) if value.tzinfo is not None else value
         return bucket_start(moment, bucket.unit, zone if bucket.zoned else None)
     except OverflowError:
         return None
+
+
+def _before(start: Any) -> Any:
+    """A time before a bucket; the bucket itself at the beginning of the calendar."""
+    with suppress(OverflowError):
+        return start - (timedelta(hours=1) if isinstance(start, datetime) else timedelta(days=1))
+    return start
 
 
 def _compared(
