@@ -18,7 +18,7 @@ from colonnade.database import Database
 from colonnade.errors import ModelError
 from colonnade.models import Shape
 from colonnade.query import NO_SCOPES, Scope, Scopes
-from colonnade.resources._fastapi_compat import OptionalDependency, headers_of
+from colonnade.resources._fastapi_compat import OptionalDependency, headers_of, identity_of
 from colonnade.resources.routes._request_context import NO_CONTEXT, context_of
 
 Access = Literal["read", "write"]
@@ -159,7 +159,7 @@ def declare(db: Database, shape: Shape, scope: Any, access: Access = "read") -> 
     registry = _registry(db, access)
     name, argument = shape.model.__name__, _ARGUMENTS[access]
     known = registry.scopes.get(shape.table)
-    if known is not None and _identity(known.marker) != _identity(marker):
+    if known is not None and identity_of(known.marker) != identity_of(marker):
         raise ModelError(
             f"{name} already has a {argument}, and a table has only one. Omit {argument}= to share "
             f"it, or pass {argument}=Unscoped."
@@ -170,11 +170,6 @@ def declare(db: Database, shape: Shape, scope: Any, access: Access = "read") -> 
             f"without it. Create the Resource with the {argument} first."
         )
     registry.scopes[shape.table] = known or _DeclaredScope(shape, marker, access)
-
-
-def _identity(marker: params.Depends) -> tuple[Any, ...]:
-    """What two declarations of one scope share: the function, and the scopes of OAuth2."""
-    return marker.dependency, tuple(getattr(marker, "scopes", None) or ())
 
 
 def mark_used(db: Database, tables: Iterable[Table], by: str, access: Access = "read") -> None:
