@@ -106,7 +106,8 @@ def groups_of(world: Visible, tasks: list[Row], keys: list[str], measures: list[
 def questions(draw: st.DrawFn) -> dict[str, Any]:
     """What to ask: groups, aggregates, filter, having, order and limit."""
     keys = draw(st.lists(st.sampled_from(KEYS), max_size=2, unique=True))
-    measures = draw(st.lists(st.sampled_from(MEASURES), min_size=1, max_size=4, unique=True))
+    others = [measure for measure in MEASURES if measure not in keys]
+    measures = draw(st.lists(st.sampled_from(others), min_size=1, max_size=4, unique=True))
     names = draw(st.lists(st.sampled_from([*keys, *measures]), max_size=3, unique=True))
     return {
         "keys": keys,

@@ -198,11 +198,14 @@ def filled(rows: list[dict[str, Any]], filling: dict[str, Any]) -> list[dict[str
     ]
     values = [row[column] for row in rows if row[column] is not None]
     smallest = timedelta(days=1) if column == "day" else timedelta(microseconds=1)
-    first = bounds.get("gte", bounds.get("gt", min(values, default=None)))
+    first = bounds.get("gte", min(values, default=None))
+    if "gt" in bounds:
+        first = bounds["gt"] + smallest
     last = bounds.get("lte", max(values, default=None))
     if "lt" in bounds:
         last = bounds["lt"] - smallest
-    starts = [] if first is None or last is None else periods(first, last, unit, zone)
+    has_none = first is None or last is None or first > last
+    starts = [] if has_none else periods(first, last, unit, zone)
     kinds = sorted({row["kind"] for row in rows}) if filling["by_kind"] else [None]
     groups = {(start, kind): 0 for start in starts for kind in kinds}
     for row in rows:
@@ -252,6 +255,24 @@ def test_hours_are_filled_across_a_change_of_the_clock_by_half_an_hour(events: E
 
 
 FILL = {"fill": "true"}
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"day__gte": "2025-03-26", "day__lt": "2025-03-26"},  # in the middle of a week
+        {"day__gt": "2025-03-26", "day__lte": "2025-03-26"},
+        {"day__gte": "2025-03-31", "day__lt": "2025-03-31"},  # a Monday
+        {"day__gte": "2025-04-20", "day__lte": "2025-03-01"},
+        {"at__gte": "2025-03-26T10:00:00Z", "at__lt": "2025-03-26T10:00:00Z"},
+    ],
+)
+def test_filters_that_allow_no_time_have_no_buckets(events: Events, bounds: dict[str, str]) -> None:
+    events.store([row_of(datetime(2025, 3, 26, tzinfo=UTC), "a")])
+    column = next(iter(bounds)).partition("_")[0]
+    for unit in UNITS[1:]:
+        query = {"group_by": f"{column}.{unit}", "aggregate": "count"}
+        assert events.groups(query | FILL | bounds) == []
 
 
 def test_bounds_at_the_ends_of_the_calendar_are_no_errors(events: Events) -> None:

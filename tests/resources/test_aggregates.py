@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import Any, Optional
+from typing import Annotated, Any, Optional
 
 import pytest
-from fastapi import Depends, Header, HTTPException
+from fastapi import Depends, Header, HTTPException, Response
 from fastapi.testclient import TestClient
+from pydantic import PlainSerializer, field_serializer, model_serializer
 from sqlalchemy import Boolean, ColumnElement, Integer, TypeDecorator, literal_column, text
 from sqlalchemy.dialects.postgresql import INT4RANGE, MACADDR, Range
 
-from colonnade import STANDARD, Database, Field, Page, Relationship, Resource, SQLModel
+from colonnade import STANDARD, Database, Field, Page, Relationship, Resource, SQLModel, col
 from colonnade.errors import ModelError
 from colonnade.resources.routes._route_builder import Operation
 from tests.resources.sample_app import serving, statements
@@ -487,3 +488,137 @@ def test_types_of_postgresql_without_a_minimum_are_only_counted(db: Database) ->
             assert client.get(f"/stays:aggregate?{query}").json() == []
             (message,) = errors(client, f"aggregate={field}.min", "/stays:aggregate").values()
             assert "Use one of count, count_distinct" in message
+
+
+class TestFieldsThatRequestsDoNotSee:
+    """Groups show values as the database has them, which a read schema may not."""
+
+    @pytest.fixture
+    def account(self, db: Database) -> type[Any]:
+        class Account(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            iban: str
+            opened: date
+
+        db.create_all()
+        with db.session() as session:
+            for number in (1, 2):
+                session.add(Account(iban=f"DE{number}", opened=date(2026, 1, number)))
+            session.commit()
+        return Account
+
+    @pytest.mark.parametrize("how", ["annotation", "field", "model"])
+    def test_a_field_with_a_serializer_can_only_be_counted(
+        self, how: str, db: Database, account: type[Any]
+    ) -> None:
+        class Annotation(SQLModel):
+            id: int
+            iban: Annotated[str, PlainSerializer(lambda iban: "****")]
+
+        class FieldSerializer(SQLModel):
+            id: int
+            iban: str
+
+            @field_serializer("iban")
+            def mask(self, iban: str) -> str:
+                return "****"
+
+        class ModelSerializer(SQLModel):
+            id: int
+            iban: str
+
+            @model_serializer
+            def mask(self) -> dict[str, Any]:
+                return {"id": self.id, "iban": "****"}
+
+        schemas = {"annotation": Annotation, "field": FieldSerializer, "model": ModelSerializer}
+        resource = Resource(account, db, read=schemas[how], operations=WITH_AGGREGATE)
+
+        @resource.get("/last")
+        async def last(query: Page = Depends(resource.query)) -> list[dict[str, Any]]:
+            return await resource.aggregate(query, aggregate=["iban.max"])
+
+        with serving(resource) as client:
+            assert [row["iban"] for row in client.get("/accounts").json()] == ["****", "****"]
+            for query in ("aggregate=iban.max", "aggregate=count&group_by=iban"):
+                response = client.get(f"/accounts:aggregate?{query}")
+                assert response.status_code == 422
+                message = response.json()["errors"][0]["message"]
+                assert message.endswith("iban has a serializer, so it can only be counted")
+            counted = client.get("/accounts:aggregate?aggregate=iban.count")
+            assert counted.json() == [{"iban.count": 2}]
+            assert client.get("/accounts/last").json() == [{"iban.max": "DE2"}]
+
+    def test_an_endpoint_that_replaces_the_list_replaces_the_groups(
+        self, db: Database, account: type[Any]
+    ) -> None:
+        for is_first in (True, False):
+            accounts = Resource(account, db, operations=WITH_AGGREGATE)
+
+            async def recent(query: Page = Depends(accounts.query)) -> Response:
+                return await accounts.answer(query.where(col(account.id) > 1))  # noqa: B023
+
+            if not is_first:
+                list(accounts.routes)
+            accounts.get("")(recent)
+            with serving(accounts) as client:
+                assert len(client.get("/accounts").json()) == 1
+                assert client.get("/accounts:aggregate?aggregate=count").status_code == 404
+
+    def test_empty_periods_begin_after_a_filter_of_later_dates(
+        self, db: Database, account: type[Any]
+    ) -> None:
+        with serving(Resource(account, db, operations=WITH_AGGREGATE)) as client:
+            response = client.get(
+                "/accounts:aggregate?group_by=opened.month&aggregate=count&fill=true"
+                "&opened__gt=2025-12-31&opened__lt=2026-03-01"
+            )
+            assert response.json() == [
+                {"opened.month": "2026-01-01", "count": 2},
+                {"opened.month": "2026-02-01", "count": 0},
+            ]
+
+
+class TestColumnsWithNamesOfParameters:
+    @pytest.fixture
+    def event(self, db: Database) -> type[Any]:
+        class Event(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            count: int
+            fill: int = 0
+
+        db.create_all()
+        with db.session() as session:
+            session.add_all([Event(count=4), Event(count=9)])
+            session.commit()
+        return Event
+
+    def test_a_group_and_an_aggregate_of_one_name_are_refused(
+        self, db: Database, event: type[Any]
+    ) -> None:
+        class EventRead(SQLModel):
+            id: int
+            count: int
+
+        resource = Resource(event, db, read=EventRead, operations=WITH_AGGREGATE)
+        with serving(resource) as client:
+            response = client.get("/events:aggregate?group_by=count&aggregate=count")
+            assert response.status_code == 422
+            (error,) = response.json()["errors"]
+            assert (error["field"], error["constraint"]) == ("aggregate", "repeated")
+            assert error["message"] == "count is in group_by, too"
+
+    def test_a_program_may_aggregate_them(self, db: Database, event: type[Any]) -> None:
+        resource = Resource(event, db)
+
+        @resource.get("/total")
+        async def total(query: Page = Depends(resource.query)) -> list[dict[str, Any]]:
+            return await resource.aggregate(query, aggregate=["count", "count.sum", "fill.max"])
+
+        with serving(resource) as client:
+            expected = {"count": 2, "count.sum": 13, "fill.max": 0}
+            assert client.get("/events/total").json() == [expected]
+
+    def test_requests_may_not(self, db: Database, event: type[Any]) -> None:
+        with pytest.raises(ModelError, match="fill has the name of a parameter of aggregates"):
+            list(Resource(event, db, operations=WITH_AGGREGATE).routes)

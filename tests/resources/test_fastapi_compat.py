@@ -101,7 +101,7 @@ async def by_another(tenant: Annotated[None, Depends(by_header)]) -> None: ...
 def test_the_headers_of_a_dependency_are_found(
     dependency: Callable[..., Any], headers: list[str]
 ) -> None:
-    assert compat.headers_of(dependency) == headers
+    assert compat.headers_of(Depends(dependency)) == headers
 
 
 def test_the_400_of_a_body_that_is_not_json_has_this_detail() -> None:

@@ -68,6 +68,15 @@ def test_a_link_header_quotes_the_url_of_the_request(client: TestClient) -> None
     assert client.get(response.links["next"]["url"]).status_code == 200
 
 
+def test_a_link_replaces_an_encoded_offset(client: TestClient) -> None:
+    for title in ("One", "Two", "Three"):
+        client.post("/tasks", json={"title": title})
+    third = client.get("/tasks?fields=title").json()[2]
+    response = client.get("/tasks?limit=1&%6fffset=1&fields=title")
+    following = client.get(response.links["next"]["url"])
+    assert (following.status_code, following.json()) == (200, [third])
+
+
 @pytest.mark.parametrize("key", [2**31, 2**63, 10**30, -(2**40)])
 def test_a_key_out_of_range_is_not_found(client: TestClient, key: int) -> None:
     assert client.get(f"/tasks/{key}").status_code == 404

@@ -27,6 +27,13 @@ class TestTrees:
         assert self.ids(client, "/tasks/1/subtasks?depth=all") == [3, 5, 4]
         assert self.ids(client, "/tasks/2/subtasks?depth=all") == []
 
+    def test_a_depth_is_given_once(self, client: TestClient) -> None:
+        response = client.get("/tasks/1/subtasks?depth=1&depth=3")
+        assert response.status_code == 422
+        (error,) = response.json()["errors"]
+        assert (error["field"], error["constraint"]) == ("depth", "repeated")
+        assert error["message"] == "depth can be used only once"
+
     def test_a_tree_has_pages_and_a_maximum_depth(self, client: TestClient) -> None:
         response = client.get("/tasks/1/subtasks?depth=all&limit=2&fields=id")
         assert response.json() == [{"id": 3}, {"id": 5}]

@@ -35,6 +35,7 @@ class AggregateOperations:
         table_context: The table.
         max_limit: The maximum number of groups in a page.
         exclude: The public names of columns that requests can neither group nor aggregate.
+        for_requests: Whether requests name the fields; otherwise a program does.
     """
 
     def __init__(
@@ -42,9 +43,16 @@ class AggregateOperations:
         table_context: ResourceContext,
         max_limit: int = MAX_GROUPS,
         exclude: Sequence[str] = (),
+        *,
+        for_requests: bool = True,
     ) -> None:
         self.table_context = table_context
-        self.reader = GroupReader(table_context.queryable, max_limit=max_limit, exclude=exclude)
+        self.reader = GroupReader(
+            table_context.queryable,
+            max_limit=max_limit,
+            exclude=exclude,
+            for_requests=for_requests,
+        )
 
     async def respond(self, request: Request) -> Response:
         """Respond with the groups that a request asks for."""

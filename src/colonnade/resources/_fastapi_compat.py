@@ -251,8 +251,14 @@ def _key(dependant: Dependant) -> Any:
     return _get_cache_key(dependant=dependant)
 
 
-def headers_of(dependency: Callable[..., Any]) -> list[str]:
+def identity_of(marker: params.Depends) -> tuple[Any, ...]:
+    """What two uses of one dependency share: the function, and the scopes of OAuth2."""
+    return marker.dependency, *(getattr(marker, "scopes", None) or ())
+
+
+def headers_of(marker: params.Depends) -> list[str]:
     """The request headers that a dependency, and those that it depends on, may read; sorted."""
+    dependency: Any = marker.dependency
     return sorted(set(_headers_of(get_dependant(path="", call=dependency))))
 
 

@@ -9,6 +9,7 @@ from colonnade.query import Page
 
 Direction = Literal["next", "prev"]
 
+_ENCODED_NAME = re.compile(r"(?:^|&)[^=&]*%")
 _POSITION_PARAMETERS = re.compile(r"(?:(?<=&)|^)(?:cursor|offset)=[^&]*&?")
 
 
@@ -91,7 +92,7 @@ def link_header(links: Mapping[Direction, str]) -> dict[str, str]:
 def _with_parameters(url: str, values: dict[str, str]) -> str:
     path, _, query = url.partition("?")
     rest = _POSITION_PARAMETERS.sub("", query).strip("&")
-    if "cursor" not in rest and "offset" not in rest:  # not even percent-encoded
+    if not _ENCODED_NAME.search(rest):
         return f"{path}?{rest}{'&' if rest else ''}{urlencode(values)}"
     pairs = parse_qsl(query, keep_blank_values=True)
     kept = [pair for pair in pairs if pair[0] not in {"cursor", "offset"}]

@@ -244,12 +244,12 @@ class Resource(HookDecorators, APIRouter):
         self._schemas = ResourceSchemas(
             self.model, options, self._make_reads, self._operation_prefix
         )
-        for choice in self._schemas.choices.values():
-            declare_choice(db, self._shape, choice)
         self._include = tuple(include)
         self._scoped = scope is not _scoping.Unscoped
         self._write_scoped = self._scoped and write_scope is not _scoping.Unscoped
         self._declare_scopes(scope, write_scope)
+        for choice in self._schemas.choices.values():
+            declare_choice(db, self._shape, choice)
         self._aggregate_exclude = tuple(aggregate_exclude)
         self._all_aggregates: dict[ResourceContext, AggregateOperations] = {}
         self._idempotency = idempotency
@@ -362,7 +362,7 @@ class Resource(HookDecorators, APIRouter):
         context = self._schemas.reads_of(page).table_context
         aggregates = self._all_aggregates.get(context)
         if aggregates is None:
-            aggregates = AggregateOperations(context)
+            aggregates = AggregateOperations(context, for_requests=False)
             self._all_aggregates[context] = aggregates
         return aggregates
 
@@ -395,7 +395,10 @@ class Resource(HookDecorators, APIRouter):
             page = reads.requested_page(request)
         except QueryError as error:
             raise RequestValidationError(error.errors) from None
-        return replace(page, context=context_of(request))
+        context = context_of(request)
+        if context is NO_CONTEXT:
+            context = RequestContext(outside=request)
+        return replace(page, context=context)
 
     @cached_property
     def reachable(self) -> Callable[..., Awaitable[ColumnElement[bool]]]:
@@ -436,7 +439,10 @@ class Resource(HookDecorators, APIRouter):
             The response, with the headers of the generated list.
         """
         context = page.context if isinstance(page.context, RequestContext) else NO_CONTEXT
-        return await self._schemas.reads_of(page).page(context, page)
+        response = await self._schemas.reads_of(page).page(context, page)
+        if context.outside is not None and _scoping.VARY_KEY in context.outside.scope:
+            _scoping.mark_private(context.outside, response)
+        return response
 
     async def aggregate(
         self, page: Page, *, group_by: Sequence[str] = (), aggregate: Sequence[str] = ("count",)

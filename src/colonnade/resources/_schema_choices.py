@@ -10,14 +10,14 @@ from itertools import product
 from types import MappingProxyType
 from typing import Any, Literal
 
-from fastapi import Depends, Request, params
+from fastapi import Depends, Request, Response, params
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from colonnade.errors import ModelError
 from colonnade.resources._declared_schemas import declared_schemas
 from colonnade.resources._fastapi_compat import OptionalDependency, headers_of
-from colonnade.resources._scoping import VARY_KEY
+from colonnade.resources._scoping import vary
 
 SchemaKind = Literal["create", "update", "read"]
 """What a schema describes: the body of a POST, that of a PATCH, or a row in a response."""
@@ -46,7 +46,7 @@ class SchemaChoice:
 
     Args:
         kind: What the schemas describe.
-        dependency: The dependency, whose return annotation declares the schemas.
+        marker: The dependency, whose return annotation declares the schemas.
         table: The name of the table, for messages.
 
     Attributes:
@@ -58,9 +58,10 @@ class SchemaChoice:
         ModelError: The annotation does not declare schemas.
     """
 
-    def __init__(self, kind: SchemaKind, dependency: Callable[..., Any], table: str) -> None:
+    def __init__(self, kind: SchemaKind, marker: params.Depends, table: str) -> None:
+        dependency: Any = marker.dependency
         self.kind = kind
-        self.dependency = dependency
+        self.marker = marker
         self.label = f"{kind}={getattr(dependency, '__name__', repr(dependency))} of {table}"
         self.schemas = declared_schemas(dependency, self.label)
         self.required = _ChoiceDependency(self)
@@ -96,14 +97,15 @@ class _ChoiceDependency:
 
     def __init__(self, choice: SchemaChoice) -> None:
         self._choice = choice
-        self._headers = headers_of(choice.dependency)
+        self._headers = headers_of(choice.marker)
         keyword = Parameter.KEYWORD_ONLY
         self.__signature__ = Signature([
             Parameter("request", keyword, annotation=Request),
-            Parameter("schema", keyword, annotation=Any, default=Depends(choice.dependency)),
+            Parameter("response", keyword, annotation=Response),
+            Parameter("schema", keyword, annotation=Any, default=choice.marker),
         ])  # fmt: skip
 
-    async def __call__(self, request: Request, schema: Any) -> None:
+    async def __call__(self, request: Request, response: Response, schema: Any) -> None:
         choice = self._choice
         if schema not in choice.schemas:
             known = ", ".join(declared.__name__ for declared in choice.schemas)
@@ -112,10 +114,7 @@ class _ChoiceDependency:
                 f"declare. Return {known}, or add the schema to the annotation."
             )
         request.scope.setdefault(_CHOSEN, {})[choice] = schema
-        self._vary(request)
-
-    def _vary(self, request: Request) -> None:
-        request.scope.setdefault(VARY_KEY, set()).update(self._headers)
+        vary(request, self._headers, response)
 
 
 class _OptionalChoiceDependency(_ChoiceDependency, OptionalDependency):
@@ -124,7 +123,7 @@ class _OptionalChoiceDependency(_ChoiceDependency, OptionalDependency):
     def failed(self, request: Request, error: HTTPException) -> None:
         """Store why no schema was chosen, for a body that needs it."""
         request.scope.setdefault(_FAILED, {})[self._choice] = error
-        self._vary(request)
+        vary(request, self._headers)
 
 
 def schema_choices(
@@ -143,14 +142,15 @@ def schema_choices(
     for kind, option in options.items():
         if option is None or (isinstance(option, type) and issubclass(option, BaseModel)):
             continue
-        dependency: Any = option.dependency if isinstance(option, params.Depends) else option
+        marker = option if isinstance(option, params.Depends) else Depends(option)
+        dependency = marker.dependency
         if isinstance(dependency, type) or not callable(dependency):
             raise ModelError(
                 f"{kind}={dependency!r} of {table} is neither a schema nor a function that returns "
                 f"one. Pass a subclass of BaseModel, or a dependency that returns one of several: "
                 f"def by_role(...) -> type[A] | type[B]."
             )
-        choices[kind] = SchemaChoice(kind, dependency, table)
+        choices[kind] = SchemaChoice(kind, marker, table)
     return choices
 
 

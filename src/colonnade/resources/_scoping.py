@@ -18,7 +18,8 @@ from colonnade.database import Database
 from colonnade.errors import ModelError
 from colonnade.models import Shape
 from colonnade.query import NO_SCOPES, Scope, Scopes
-from colonnade.resources._fastapi_compat import OptionalDependency, headers_of
+from colonnade.resources._fastapi_compat import OptionalDependency, headers_of, identity_of
+from colonnade.resources.routes._request_context import NO_CONTEXT, context_of
 
 Access = Literal["read", "write"]
 """What a scope restricts: which rows exist for a request, or which of these it may write."""
@@ -75,26 +76,27 @@ class _ScopeDependency:
 
     Args:
         shape: The table.
-        dependency: The dependency that returns the scope.
+        marker: The dependency that returns the scope.
         access: What the scope restricts.
     """
 
-    def __init__(self, shape: Shape, dependency: Callable[..., Any], access: Access) -> None:
+    def __init__(self, shape: Shape, marker: params.Depends, access: Access) -> None:
         self._shape = shape
         self._key = _SCOPES_KEYS[access]
-        self._headers = headers_of(dependency)
+        self._headers = headers_of(marker)
         keyword = Parameter.KEYWORD_ONLY
         self.__signature__ = Signature([
             Parameter("request", keyword, annotation=Request),
-            Parameter("result", keyword, annotation=Any, default=Depends(dependency)),
+            Parameter("response", keyword, annotation=Response),
+            Parameter("result", keyword, annotation=Any, default=marker),
         ])  # fmt: skip
 
-    async def __call__(self, request: Request, result: Any) -> None:
+    async def __call__(self, request: Request, response: Response, result: Any) -> None:
         self._store(request, Scope.of(self._shape, result))
+        vary(request, self._headers, response)
 
     def _store(self, request: Request, scope: Scope) -> None:
         request.scope.setdefault(self._key, {})[self._shape.table] = scope
-        request.scope.setdefault(VARY_KEY, set()).update(self._headers)
 
 
 class _OptionalScopeDependency(_ScopeDependency, OptionalDependency):
@@ -103,21 +105,22 @@ class _OptionalScopeDependency(_ScopeDependency, OptionalDependency):
     def failed(self, request: Request, error: HTTPException) -> None:
         """Store that the request may access no rows, and why."""
         self._store(request, Scope(self._shape, refused=True, error=error))
+        vary(request, self._headers)
 
 
 class _DeclaredScope:
     """The scope of a table, with its dependencies of routes.
 
     Attributes:
-        dependency: The dependency that returns the scope.
+        marker: The dependency that returns the scope.
         required: For routes of the table.
         optional: For routes that reach the table through another one.
     """
 
-    def __init__(self, shape: Shape, dependency: Callable[..., Any], access: Access) -> None:
-        self.dependency = dependency
-        self.required = _ScopeDependency(shape, dependency, access)
-        self.optional = _OptionalScopeDependency(shape, dependency, access)
+    def __init__(self, shape: Shape, marker: params.Depends, access: Access) -> None:
+        self.marker = marker
+        self.required = _ScopeDependency(shape, marker, access)
+        self.optional = _OptionalScopeDependency(shape, marker, access)
 
 
 class _Registry:
@@ -146,17 +149,17 @@ def declare(db: Database, shape: Shape, scope: Any, access: Access = "read") -> 
     Args:
         db: The database.
         shape: The table.
-        scope: The dependency, with or without ``Depends()`` around it.
+        scope: The dependency, with or without ``Depends()`` or ``Security()`` around it.
         access: What the scope restricts.
 
     Raises:
         ModelError: The table has another scope, or a Resource was built without its scope.
     """
-    dependency: Any = scope.dependency if isinstance(scope, params.Depends) else scope
+    marker = scope if isinstance(scope, params.Depends) else Depends(scope)
     registry = _registry(db, access)
     name, argument = shape.model.__name__, _ARGUMENTS[access]
     known = registry.scopes.get(shape.table)
-    if known is not None and known.dependency is not dependency:
+    if known is not None and identity_of(known.marker) != identity_of(marker):
         raise ModelError(
             f"{name} already has a {argument}, and a table has only one. Omit {argument}= to share "
             f"it, or pass {argument}=Unscoped."
@@ -166,7 +169,7 @@ def declare(db: Database, shape: Shape, scope: Any, access: Access = "read") -> 
             f"{name} got its {argument} after {registry.used_by[shape.table]} was built "
             f"without it. Create the Resource with the {argument} first."
         )
-    registry.scopes[shape.table] = known or _DeclaredScope(shape, dependency, access)
+    registry.scopes[shape.table] = known or _DeclaredScope(shape, marker, access)
 
 
 def mark_used(db: Database, tables: Iterable[Table], by: str, access: Access = "read") -> None:
@@ -261,8 +264,25 @@ def _scopes_of(
     return scopes
 
 
+def vary(request: Request, headers: Iterable[str], response: Response | None = None) -> None:
+    """Record that the response depends on headers of the request.
+
+    A route of a Resource marks its responses itself, also those that are errors.
+
+    Args:
+        request: The request.
+        headers: The names of the headers.
+        response: What FastAPI copies headers from to the response of any other route.
+    """
+    request.scope.setdefault(VARY_KEY, set()).update(headers)
+    if response is not None and context_of(request) is NO_CONTEXT:
+        mark_private(request, response)
+
+
 def mark_private(request: Request, response: Response) -> None:
     """Mark a scoped response as private, so that shared caches do not store it."""
     response.headers.setdefault("Cache-Control", "private")
+    marked = {name.strip().lower() for name in response.headers.get("Vary", "").split(",")}
     for name in sorted(request.scope[VARY_KEY]):
-        response.headers.add_vary_header(name)
+        if name.lower() not in marked:
+            response.headers.add_vary_header(name)

@@ -81,6 +81,12 @@ class TableContext:
         self._scoped = scoped
         self._write_scoped = write_scoped
 
+    @cached_property
+    def readable(self) -> frozenset[str]:
+        """The names of the fields that a client may have read: no secrets, nor those of others."""
+        columns = self.queryable.columns.values()
+        return frozenset(column.name for column in columns if not column.secret)
+
     @property
     def backend(self) -> Backend:
         """The current backend; ``Database.using`` can change it."""

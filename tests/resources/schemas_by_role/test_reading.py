@@ -13,11 +13,12 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from colonnade import Database, Page, Resource, SQLModel, select
+from colonnade import Database, Field, Page, Relationship, Resource, SQLModel, select
 from colonnade.errors import ModelError
 from tests.resources.schemas_by_role.company import (
     HR,
     STAFF,
+    Role,
     client_of,
     define_company,
     employees_of,
@@ -324,3 +325,52 @@ def test_no_condition_reveals_a_hidden_value(
     assert {answer.status_code for answer in answers} == {422}
     assert answers[0].text == answers[1].text
     assert "X-Total-Count" not in answers[0].headers
+
+
+class TestEndpointsOutsideOfTheResource:
+    def test_their_responses_are_private_and_vary_by_the_role(self, db: Database) -> None:
+        company = define_company()
+        db.create_all()
+        employees = employees_of(company, db)
+        app = FastAPI()
+        app.include_router(employees)
+
+        @app.get("/answer", dependencies=employees.scopes)
+        async def answer(query: Page = Depends(employees.query)) -> Response:
+            return await employees.answer(query)
+
+        @app.get("/total", dependencies=employees.scopes)
+        async def total(query: Page = Depends(employees.query)) -> list[dict[str, Any]]:
+            return await employees.aggregate(query)
+
+        with TestClient(app) as client:
+            for path in ("/employees", "/answer", "/total"):
+                headers = client.get(path, headers=STAFF).headers
+                assert (headers["Cache-Control"], headers["Vary"]) == ("private", "role"), path
+
+    def test_the_404_of_a_relation_that_the_role_lacks_is_private(self, db: Database) -> None:
+        class Pay(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            worker_id: int | None = Field(default=None, foreign_key="worker.id")
+
+        class Worker(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            pays: list[Pay] = Relationship()
+
+        class WorkerHR(SQLModel):
+            id: int
+            pays: list[Pay]
+
+        class WorkerPublic(SQLModel):
+            id: int
+
+        def by_role(role: Role = "") -> type[WorkerPublic] | type[WorkerHR]:
+            return WorkerHR if role == "hr" else WorkerPublic
+
+        db.create_all()
+        with client_of(Resource(Worker, db, read=by_role)) as client:
+            client.post("/workers", json={})
+            assert client.get("/workers/1/pays", headers=HR).json() == []
+            response = client.get("/workers/1/pays", headers=STAFF)
+            assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
+            assert response.headers["Cache-Control"] == "private"

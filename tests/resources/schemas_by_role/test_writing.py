@@ -295,3 +295,40 @@ class TestCompositeKeys:
                 "student": "b",
             }
             assert client.delete("/grades:batch?key=a,b").status_code == 200
+
+
+class TestFieldsThatARoleDoesNotRead:
+    @pytest.fixture
+    def client(self, db: Database) -> Iterator[TestClient]:
+        """Staff may write all fields, and read some."""
+        company = define_company()
+        db.create_all()
+        options = {"create": company.EmployeeFormHR, "update": company.EmployeeChangesHR}
+        with client_of(employees_of(company, db, **options)) as client:
+            body = {"id": "a", "name": "Ana", "salary": 300, "note": "only for hr"}
+            assert client.post("/employees", json=body, headers=HR).status_code == 201
+            yield client
+
+    def test_a_replacement_keeps_them_unless_it_names_them(self, client: TestClient) -> None:
+        body = client.get("/employees/a", headers=STAFF).json()
+        assert body.keys() == {"id", "name", "team_id", "manager_id"}
+        response = client.put("/employees/a", json={**body, "name": "Anna"}, headers=STAFF)
+        assert response.status_code == 200
+        stored = client.get("/employees/a", headers=HR).json()
+        assert (stored["name"], stored["salary"], stored["note"]) == ("Anna", 300, "only for hr")
+        client.put("/employees/a", json={**body, "salary": 400}, headers=STAFF)
+        assert client.get("/employees/a", headers=HR).json()["salary"] == 400
+
+    def test_a_replacement_resets_fields_that_the_role_reads(self, client: TestClient) -> None:
+        client.put("/employees/a", json={"id": "a", "name": "Ana"}, headers=HR)
+        stored = client.get("/employees/a", headers=HR).json()
+        assert (stored["salary"], stored["note"]) == (0, None)
+
+    def test_an_upsert_does_not_find_rows_by_them(self, client: TestClient) -> None:
+        url, body = "/employees?on_conflict=note&keep=true", {"id": "z", "name": "Z"}
+        body["note"] = "only for hr"
+        kept = client.post(url, json=body, headers=HR)
+        assert (kept.status_code, kept.json()["id"]) == (200, "a")
+        refused = client.post(url, json=body, headers=STAFF)
+        assert refused.status_code == 422
+        assert "on_conflict must name a unique key" in refused.json()["detail"]

@@ -1,6 +1,7 @@
 """``GroupReader``: parses the query string of an aggregate request to a ``GroupedPage``."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, cast
@@ -24,6 +25,7 @@ from colonnade.query._related_aggregates import RelatedAggregate
 from colonnade.query._scopes import NO_SCOPES, Scopes
 from colonnade.query.groups._grouped_pages import GroupedPage
 from colonnade.query.groups._grouping import GroupColumn, Grouping, Measure
+from colonnade.query.groups._serialized_fields import is_serialized
 from colonnade.query.groups._time_buckets import UNITS, TimeBucket, units_of
 from colonnade.query.inside_json._json_paths import JSONPath
 
@@ -46,20 +48,27 @@ class GroupReader:
         queryable: The table, and the columns and relations that requests can use.
         max_limit: The maximum number of groups in a page.
         exclude: The public names of columns that can be neither grouped nor aggregated.
+        for_requests: Whether requests name the fields, rather than a program. They get no values
+            that the read schema serializes, and no column may have the name of a parameter.
 
     Raises:
         ModelError: A name in ``exclude`` is not a column, or a column has the name of a parameter.
     """
 
     def __init__(
-        self, queryable: QueryableTable, *, max_limit: int = 1000, exclude: Collection[str] = ()
+        self,
+        queryable: QueryableTable,
+        *,
+        max_limit: int = 1000,
+        exclude: Collection[str] = (),
+        for_requests: bool = True,
     ) -> None:
         self.queryable = queryable
         self.page_reader = PageReader(queryable, max_limit=max_limit, options=GROUP_OPTIONS)
         self.max_limit = max_limit
-        self.fields = _Fields(queryable, frozenset(exclude))
+        self.fields = _Fields(queryable, frozenset(exclude), for_requests=for_requests)
         hidden = sorted(queryable.columns.keys() & (GROUP_OPTIONS - OPTIONS))
-        if hidden:
+        if hidden and for_requests:
             raise ModelError(
                 f"{queryable.shape.model.__name__}.{hidden[0]} has the name of a parameter of "
                 f"aggregates, which would hide its filter. Rename the field, or leave aggregate "
@@ -157,6 +166,11 @@ class GroupReader:
         if parser.comma_separated("aggregate") is None:
             message = "Name at least one aggregate, such as aggregate=count"
             parser.add_error("aggregate", "missing", message, None)
+        key_names = {key.text for key in keys}
+        for measure in measures:
+            if measure.text in key_names:
+                message = f"{measure.text} is in group_by, too"
+                parser.add_error("aggregate", "repeated", message, measure.text)
         if len(measures) > MAX_MEASURES:
             message = f"A request can have at most {MAX_MEASURES} aggregates"
             parser.add_error("aggregate", "too_long", message, None)
@@ -212,11 +226,15 @@ class _Fields:
     Args:
         queryable: The table.
         exclude: The public names of columns that cannot.
+        for_requests: Whether requests name the fields.
     """
 
-    def __init__(self, queryable: QueryableTable, exclude: frozenset[str]) -> None:
+    def __init__(
+        self, queryable: QueryableTable, exclude: frozenset[str], *, for_requests: bool
+    ) -> None:
         self.queryable = queryable
         self.exclude = exclude
+        self._for_requests = for_requests
         # Another schema of the Resource may have a column that this one lacks.
         unknown = sorted(exclude - queryable.columns.keys() - queryable.shape.columns.keys())
         if unknown:
@@ -233,7 +251,7 @@ class _Fields:
         """
         outer, _, last = text.rpartition(".")
         try:
-            path = self._field(text, self.queryable)
+            path = self._value(text, self.queryable)
         except PathError as error:
             if last in UNITS and outer:
                 return self._bucket(outer, last, zone)
@@ -256,7 +274,7 @@ class _Fields:
         return path if units_of(path.shape) else None
 
     def _bucket(self, text: str, unit: Unit, zone: str) -> FieldPath:
-        path = self._field(text, self.queryable)
+        path = self._value(text, self.queryable)
         if unit not in units_of(path.shape):
             allowed = ", ".join(units_of(path.shape))
             hint = f" Use one of {allowed}" if allowed else " It is not a date or a datetime"
@@ -279,12 +297,13 @@ class _Fields:
         if declared is not None:
             self._refuse_excluded(declared, text)
             return Measure(text, declared.relations, declared.function, declared.field)
-        relations, queryable, rest = self._relations(names)
+        relations, queryable, rest = self._relations(names, self.queryable)
         if not rest:
             if function != "count":
                 raise PathError(f"{text} needs a field: {'.'.join((*names, '<field>', function))}")
             return Measure(text, relations, function, None)
-        field = self._field(".".join(rest), queryable)
+        read = self._field if function == "count" else self._value
+        field = read(".".join(rest), queryable)
         if isinstance(field, RelatedAggregate):
             raise PathError(f"{field.text} is an aggregate: it cannot be aggregated again")
         if function not in functions_of(field.shape):
@@ -293,11 +312,10 @@ class _Fields:
         return Measure(text, relations, function, field)
 
     def _relations(
-        self, names: list[str]
+        self, names: list[str], queryable: QueryableTable
     ) -> tuple[tuple[RelationShape, ...], QueryableTable, list[str]]:
         """The relations that a path crosses, the last one's table, and the rest of the path."""
         relations: list[RelationShape] = []
-        queryable = self.queryable
         for index, name in enumerate(names):
             target = queryable.relations.get(name)
             if target is None:
@@ -309,6 +327,20 @@ class _Fields:
     def _field(self, text: str, queryable: QueryableTable) -> FieldPath:
         path = read_path(text, queryable)
         self._refuse_excluded(path, text)
+        return path
+
+    def _value(self, text: str, queryable: QueryableTable) -> FieldPath:
+        """Read a field whose values the response shows, as the database has them.
+
+        Raises:
+            PathError: The read schema shows other values.
+        """
+        path = self._field(text, queryable)
+        if self._for_requests:
+            _, owner, names = self._relations(text.split("."), queryable)
+            column = owner.columns.get(names[0]) if names else None
+            if column is not None and is_serialized(owner.read, column.name):
+                raise PathError(f"{text} has a serializer, so it can only be counted")
         return path
 
     def _refuse_excluded(self, path: FieldPath, text: str) -> None:
@@ -355,19 +387,25 @@ def _fingerprint(
 
 
 def _bounds(grouping: Grouping, conditions: Filter, zone: str) -> tuple[Any, Any]:
-    """The first and the last bucket that the filters of its datetime allow."""
+    """The first and the last bucket that the filters of its datetime allow.
+
+    If they allow no value, the last one is before the first.
+    """
     bucket = next(key for key in grouping.keys if isinstance(key, TimeBucket))
     first = last = None
     for compare, value in _compared(conditions.node, iter(conditions.values)):
         if compare.path != bucket.moment:
             continue
         if compare.operator in {"gt", "gte", "eq"}:
-            start = _start(value, bucket, zone)
-            first = start if first is None else max(first, start or first)
+            least = _stepped(value, int(compare.operator == "gt"))
+            first = least if first is None else max(first, least)
         if compare.operator in {"lt", "lte", "eq"}:
-            end = _start(value, bucket, zone, before=compare.operator == "lt")
-            last = end if last is None else min(last, end or last)
-    return first, last
+            greatest = _stepped(value, -int(compare.operator == "lt"))
+            last = greatest if last is None else min(last, greatest)
+    buckets = _start(first, bucket, zone), _start(last, bucket, zone)
+    if first is not None and last is not None and first > last and None not in buckets:
+        return max(buckets), _before(max(buckets))
+    return buckets
 
 
 _SMALLEST: Mapping[type[Any], timedelta] = {
@@ -376,16 +414,31 @@ _SMALLEST: Mapping[type[Any], timedelta] = {
 }
 
 
-def _start(value: Any, bucket: TimeBucket, zone: str, *, before: bool = False) -> Any:
-    """The bucket of a value, or of the greatest one before it; None outside of years 1 to 9999."""
+def _stepped(value: Any, step: int) -> Any:
+    """The next value (1), the one before (-1) or the value itself (0); itself at the ends too."""
+    with suppress(OverflowError):
+        return value + step * _SMALLEST[type(value)]
+    return value
+
+
+def _start(value: Any, bucket: TimeBucket, zone: str) -> Any:
+    """The bucket of a value; None without one, and outside of the years 1 to 9999."""
+    if value is None:
+        return None
     try:
-        value = value - _SMALLEST[type(value)] if before else value
         if not isinstance(value, datetime):
             return first_day(value, bucket.unit)
         moment = value.astimezone(UTC) if value.tzinfo is not None else value
         return bucket_start(moment, bucket.unit, zone if bucket.zoned else None)
     except OverflowError:
         return None
+
+
+def _before(start: Any) -> Any:
+    """A time before a bucket; the bucket itself at the beginning of the calendar."""
+    with suppress(OverflowError):
+        return start - (timedelta(hours=1) if isinstance(start, datetime) else timedelta(days=1))
+    return start
 
 
 def _compared(

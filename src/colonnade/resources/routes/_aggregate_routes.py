@@ -8,6 +8,7 @@ from colonnade.models import plural
 from colonnade.resources import openapi
 from colonnade.resources._aggregates import AggregateOperations
 from colonnade.resources.openapi._groups import Groups, group_parameters
+from colonnade.resources.routes._route import without_names
 from colonnade.resources.routes._route_builder import RouteBuilder, words_of
 
 
@@ -38,3 +39,6 @@ def add_aggregate(builder: RouteBuilder) -> None:
         responses=openapi.responses(409, headers=("Link",), description="The groups"),
         parameters=lambda: group_parameters(aggregates.reader, component),
     )
+    # Who replaces the list restricts its rows, and groups would count the others.
+    route: Any = builder.routes[-1]
+    route.replaced_with = frozenset({(without_names(builder.router.prefix), "GET")})

@@ -10,7 +10,8 @@ from inspect import Signature, signature
 from typing import Annotated, Any, get_args, get_origin
 
 from fastapi import Body as FastAPIBody
-from fastapi import Depends, HTTPException, Request, Response
+from fastapi import Depends, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
@@ -184,7 +185,8 @@ def _endpoint(
     async def respond(request: Request, **body: Any) -> Response:
         endpoint = endpoints.get(tuple(choice.schema_of(request) for choice in choices))
         if endpoint is None:  # the relation in the path is not in the chosen schema
-            raise HTTPException(404)
+            # The response of a path that does not exist, but not for other roles.
+            return JSONResponse({"detail": "Not Found"}, 404)
         response: Response = await endpoint(request, **body)
         return response
 

@@ -50,7 +50,11 @@ class RelationRoutes:
         """Add the routes of all relations."""
         operations = self.builder.options.operations
         listed = self._list_relations()
-        for name, target in {**listed, **self._nested_relations()}.items():
+        # A relation that is also nested is listed with the schema and the scopes of this table.
+        nested_only = {
+            name: target for name, target in self._nested_relations().items() if name not in listed
+        }
+        for name, target in {**listed, **nested_only}.items():
             if "list" in operations and name in listed:
                 self._add_list(name, target)
             if (nested := self.builder.options.table.relations.get(name)) is not None:
@@ -251,9 +255,13 @@ class _RelationList:
 
 
 def _depth(request: Request) -> int | None:
-    text = request.query_params.get("depth")
-    if text is None:
+    texts = request.query_params.getlist("depth")
+    if not texts:
         return None
+    if len(texts) > 1:
+        entry = error_entry("repeated", ("query", "depth"), "depth can be used only once", texts[1])
+        raise QueryError([entry])
+    text = texts[0]
     if text == "all":
         return MAX_TREE_DEPTH
     if text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= MAX_TREE_DEPTH:

@@ -18,10 +18,12 @@ class RequestContext:
             Resource, whose statements run to their end.
         session: The session that ``app.dependency_overrides`` provides; None to use the
             database's connections.
+        outside: The request of an endpoint outside of a Resource, if it is known.
     """
 
     request: Request | None = None
     session: OverrideSession | None = None
+    outside: Request | None = None
 
 
 NO_CONTEXT = RequestContext()

@@ -40,7 +40,7 @@ class UpsertOptionsReader:
     def __init__(self, table_context: TableContext) -> None:
         self._table_context = table_context
         shape, create, update = table_context.shape, table_context.create, table_context.update
-        self.keys = unique_keys(shape, create.schema.model_fields)
+        self.keys = unique_keys(shape, create.schema.model_fields.keys() & table_context.readable)
         self._by_fields = {frozenset(name.split(",")): key for name, key in self.keys.items()}
         self.changeable: Mapping[str, str] = {
             create.json_name(name): name

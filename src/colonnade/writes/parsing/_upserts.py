@@ -95,12 +95,12 @@ class UpsertParser:
         return change
 
     def _replaced_fields(self, instance: BaseModel) -> list[str]:
-        """The fields that a replacement changes: a client that has read the row lacks secrets."""
-        columns = self._table_context.shape.columns
+        """The fields that a replacement changes: not those that a client cannot have read."""
+        readable = self._table_context.readable
         return [
             name
             for name in self._changeable.values()
-            if name in instance.model_fields_set or not columns[name].secret
+            if name in instance.model_fields_set or name in readable
         ]
 
     def _conflict(

@@ -1,10 +1,12 @@
 """The dependencies that guard what a nested body does to the tables of other Resources."""
 
-from typing import Any
-
 from fastapi import HTTPException, Request, params
 
-from colonnade.resources._fastapi_compat import inclusion_dependencies, solve_dependency
+from colonnade.resources._fastapi_compat import (
+    identity_of,
+    inclusion_dependencies,
+    solve_dependency,
+)
 from colonnade.resources._hook_parameters import hook_dependencies
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.writes._resource_tables import resource_table
@@ -57,19 +59,15 @@ def inclusion_guards(
     """
     app = request.scope["app"]
     called = [
-        {_identity(dependency) for dependency in inclusion}
+        {identity_of(dependency) for dependency in inclusion}
         for inclusion in inclusion_dependencies(app, resource_table(root).router)
     ]
     have_run = set.intersection(*called) if called else set()
     return min(
         (
-            [dependency for dependency in inclusion if _identity(dependency) not in have_run]
+            [dependency for dependency in inclusion if identity_of(dependency) not in have_run]
             for inclusion in inclusion_dependencies(app, resource_table(table).router)
         ),
         key=len,
         default=[],
     )
-
-
-def _identity(dependency: params.Depends) -> tuple[Any, ...]:
-    return dependency.dependency, *(getattr(dependency, "scopes", None) or ())
