@@ -6,6 +6,7 @@ import pytest
 
 from colonnade import Database
 from tests.cli.running import colonnade
+from tests.servers import url_of
 
 MODELS = """
 from colonnade import Field, SQLModel
@@ -59,8 +60,7 @@ def test_a_database_is_drawn_and_what_has_no_key_is_named(db: Database, tmp_path
     with db.engine.begin() as connection:
         for statement in TABLES:
             connection.exec_driver_sql(statement)
-    url = db.url.sync.render_as_string(hide_password=False).replace("+psycopg", "")
-    done = colonnade("diagram", url, cwd=tmp_path)
+    done = colonnade("diagram", url_of(db), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, MERMAID)
     assert done.stderr.startswith("left out: journal, because ")
 

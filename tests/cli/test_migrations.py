@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from colonnade import Database
 from colonnade.templates import lay_out
+from tests.cli.running import run_module
 from tests.servers import packaged_postgresql, reset_sigint
 
 CHANGES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -29,10 +30,7 @@ ROWS = "SELECT id, title, status, priority, progress_percent FROM task ORDER BY 
 
 
 def run(project: Path, url: str, *arguments: str, code: int = 0) -> str:
-    completed = subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=project, capture_output=True, text=True,
-        env={**os.environ, "DATABASE_URL": url, "COLUMNS": "200"}, check=False,
-    )  # fmt: skip
+    completed = run_module(*arguments, cwd=project, DATABASE_URL=url)
     assert completed.returncode == code, completed.stdout + completed.stderr
     return completed.stdout + completed.stderr
 

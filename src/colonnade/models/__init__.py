@@ -50,6 +50,7 @@ from colonnade.models._stored_tables import (
     LooseText,
     application_tables,
     read_sqlite_types,
+    read_sqlite_uniques,
     schemas_with_tables,
 )
 from colonnade.models._types import TextValue, UTCDateTime, UTCTimestamp
@@ -96,6 +97,7 @@ __all__ = [
     "now",
     "plural",
     "read_sqlite_types",
+    "read_sqlite_uniques",
     "reflect_models",
     "relation_names",
     "require_storable",

@@ -46,7 +46,11 @@ from colonnade.models._fields import Field
 from colonnade.models._model import SQLModel
 from colonnade.models._native_types import is_range, native_python_type, type_on
 from colonnade.models._relation_shapes import link_fields
-from colonnade.models._stored_tables import application_tables, read_sqlite_types
+from colonnade.models._stored_tables import (
+    application_tables,
+    read_sqlite_types,
+    read_sqlite_uniques,
+)
 from colonnade.models._types import UTCDateTime
 from colonnade.models._words import plural, singular
 
@@ -102,6 +106,7 @@ def reflect_models(connection: Connection, *schemas: str | None) -> Reflection:
                         name, metadata, schema=chosen, autoload_with=inspector, resolve_fks=False
                     )
                     read_sqlite_types(connection, table)
+                    read_sqlite_uniques(connection, table)
                 except (ArgumentError, UnreflectableTableError) as error:
                     skipped[name] = f"it cannot be read: {error}"
     with_key = {key: table for key, table in metadata.tables.items() if table.primary_key.columns}

@@ -131,6 +131,31 @@ def read_sqlite_types(connection: Connection, table: Table) -> None:
             column.type = _type_of(type_name, column.type)
 
 
+def read_sqlite_uniques(connection: Connection, table: Table) -> None:
+    """Read the UNIQUE constraints of a table, on SQLite.
+
+    SQLAlchemy finds them in the text of the statement, but not those of ``VARCHAR(5) UNIQUE``.
+
+    Args:
+        connection: The database; nothing happens unless it is SQLite.
+        table: The reflected table.
+    """
+    if connection.dialect.name != "sqlite":
+        return
+    reflected = [each for each in table.constraints if isinstance(each, sa.UniqueConstraint)]
+    names = {tuple(unique.columns.keys()): unique.name for unique in reflected}
+    table.constraints.difference_update(reflected)
+    columns = sa.text(
+        "SELECT list.seq, info.name FROM pragma_index_list(:table) AS list, "
+        "pragma_index_info(list.name) AS info WHERE list.origin = 'u' ORDER BY list.seq, info.seqno"
+    )
+    uniques: dict[int, list[str]] = {}
+    for number, name in connection.execute(columns, {"table": table.name}):
+        uniques.setdefault(number, []).append(name)
+    for unique in uniques.values():
+        table.append_constraint(sa.UniqueConstraint(*unique, name=names.get(tuple(unique))))
+
+
 def declared_types(connection: Connection, table: str) -> Mapping[str, str]:
     """The declared types of a table's columns on SQLite."""
     rows = connection.execute(sa.text("SELECT name, type FROM pragma_table_xinfo(:name)"),

@@ -44,9 +44,7 @@ def add_uniques(model: ClassSource, connection: Connection) -> None:
         for constraint in model.table.constraints
         if isinstance(constraint, sa.UniqueConstraint)
     ]
-    if connection.dialect.name == "sqlite":
-        uniques = _sqlite_uniques(model.table, uniques, connection)
-    else:
+    if connection.dialect.name == "postgresql":
         _read_deferrable(model.table, uniques, connection)
     for constraint in sorted(uniques, key=lambda c: (str(c.name), list(c.columns.keys()))):
         columns = list(constraint.columns.keys())
@@ -74,27 +72,6 @@ def _read_deferrable(
         if unique.name in deferred:
             unique.deferrable = True
             unique.initially = "DEFERRED" if deferred[str(unique.name)] else None
-
-
-def _sqlite_uniques(
-    table: Table, read: list[sa.UniqueConstraint], connection: Connection
-) -> list[sa.UniqueConstraint]:
-    """All UNIQUE constraints; SQLAlchemy does not reflect those of ``VARCHAR(5) UNIQUE``."""
-    names = {
-        tuple(constraint.columns.keys()): constraint.name
-        for constraint in read
-        if constraint.name is not None
-    }
-    trial = Table(table.name, MetaData(), *(sa.Column(column.name) for column in table.columns))
-    uniques = []
-    indexes = connection.execute(sa.text(f"PRAGMA index_list({_sqlite_quoted(table.name)})"))
-    for index in [row[1] for row in indexes.all() if row[3] == "u"]:
-        rows = connection.execute(sa.text(f"PRAGMA index_info({_sqlite_quoted(index)})")).all()
-        columns = tuple(row[2] for row in rows)
-        constraint = sa.UniqueConstraint(*columns, name=names.get(columns))
-        trial.append_constraint(constraint)
-        uniques.append(constraint)
-    return uniques
 
 
 def _options(constraint: Any) -> list[str]:

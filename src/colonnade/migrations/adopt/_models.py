@@ -33,7 +33,12 @@ from colonnade.migrations.autogenerate._reflected import (
     stored_models,
     stored_tables,
 )
-from colonnade.models import application_tables, read_sqlite_types, table_classes
+from colonnade.models import (
+    application_tables,
+    read_sqlite_types,
+    read_sqlite_uniques,
+    table_classes,
+)
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,7 @@ def _read(
                     name, metadata, schema=schema, autoload_with=connection, resolve_fks=False
                 )
             read_sqlite_types(connection, table)
+            read_sqlite_uniques(connection, table)
     return dict(metadata.tables)
 
 
