@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from colonnade import Database
-from tests.cli.running import colonnade
+from colonnade.templates import lay_out
+from tests.cli.running import ROOT, colonnade
 from tests.servers import url_of
 
 MODELS = """
@@ -98,3 +99,12 @@ def test_a_check_without_a_file_is_refused(directory: Path) -> None:
     done = colonnade("diagram", "models", "--check", cwd=directory)
     assert done.returncode == 1
     assert "--check needs the file of the diagram: -o schema.svg." in done.stderr
+
+
+def test_the_diagram_in_the_docs_is_up_to_date(tmp_path: Path) -> None:
+    lay_out(tmp_path / "tasks", "tasks", example="tasks")
+    picture = str(ROOT / "docs/images/schema.svg")
+    done = colonnade(
+        "diagram", "app.models", "-o", picture, "--check", cwd=tmp_path / "tasks", COLUMNS="500"
+    )
+    assert (done.returncode, done.stdout) == (0, f"{picture} is up to date.\n")
