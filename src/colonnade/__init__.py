@@ -4,6 +4,8 @@ The package exports every public name of sqlmodel, with extended versions of ``S
 ``Field`` and ``UTCDateTime``, and also ``AsyncSession`` and Colonnade's own names.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from sqlmodel import (
     ARRAY,
     BIGINT,
@@ -165,9 +167,13 @@ from colonnade.resources import (
     Problem,
     ReadYourWrites,
     Resource,
+    StudioView,
     Unscoped,
     problems,
 )
+
+if TYPE_CHECKING:
+    from colonnade.studio import Studio
 
 __version__ = "0.1.0"
 
@@ -254,6 +260,8 @@ __all__ = [
     "SmallInteger",
     "StaticPool",
     "String",
+    "Studio",
+    "StudioView",
     "Table",
     "Tag",
     "Text",
@@ -330,3 +338,12 @@ __all__ = [
     "values",
     "within_group",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import Studio when it is first used: most processes that import Colonnade show no pages."""
+    if name == "Studio":
+        from colonnade.studio import Studio
+
+        return Studio
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -164,6 +164,55 @@ def diagram(
 
 
 @app.command()
+def studio(
+    target: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Argument(
+            metavar="[TARGET]",
+            help="A module with tables, such as app.models, or a database URL. Default: the models "
+            "of the project.",
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(help="Listen on this port.", min=0, max=65535)] = 8000,
+    database_url: DatabaseURLOption = None,
+    writable: Annotated[
+        bool, typer.Option("--writable", help="Allow changes. By default, Studio only reads.")
+    ] = False,
+    schema: Annotated[
+        Optional[list[str]],  # noqa: UP045 - as above
+        typer.Option(help="Show the tables of this schema instead of the default one. Repeatable."),
+    ] = None,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
+    ] = True,
+) -> None:
+    """See and edit the rows of a project, a module or a database in the browser.
+
+    Studio listens on 127.0.0.1 only, and lets in only who opens the URL that it prints, which has a
+    token. The hooks and scopes of your Resources are not used: mount Studio in the application for
+    those.
+
+    Examples:
+      colonnade studio
+
+      colonnade studio app.models --writable
+
+      colonnade studio sqlite:///shop.db
+    """
+    from colonnade.cli._studio import serve_studio
+
+    serve_studio(
+        target,
+        port,
+        database_url,
+        writable=writable,
+        schemas=schema or (),
+        opens_browser=browser,
+    )
+
+
+@app.command()
 def new(
     name: Annotated[
         Optional[str],  # noqa: UP045 - as above

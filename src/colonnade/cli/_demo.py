@@ -8,9 +8,12 @@ from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 
+from fastapi import Depends
+
 from colonnade.cli import _console
-from colonnade.cli._server import listen, serve, url_of
+from colonnade.cli._server import hosts_of, listen, serve, url_of
 from colonnade.database import Database
+from colonnade.studio import LocalAccess, Studio, require_local_access
 from colonnade.templates import lay_out
 
 
@@ -42,11 +45,14 @@ def serve_demo(directory: Path | None, host: str, port: int, database_url: str |
         sys.path.insert(0, str(directory.absolute()))
         with _console.out.status("Filling the database"):
             count = import_module("app.sample").fill()
-        _introduce(listener, count, directory)
-        serve(import_module("app.main").app, listener)
+        app = import_module("app.main").app
+        Studio(app, dependencies=[Depends(require_local_access)])
+        access = LocalAccess(app, hosts_of(listener), prefix="/studio")
+        _introduce(listener, count, directory, access)
+        serve(access, listener)
 
 
-def _introduce(listener: socket.socket, count: int, directory: Path) -> None:
+def _introduce(listener: socket.socket, count: int, directory: Path, access: LocalAccess) -> None:
     url = url_of(listener)
     database = import_module("app.database").db
     _console.panel(
@@ -54,6 +60,7 @@ def _introduce(listener: socket.socket, count: int, directory: Path) -> None:
         [
             f"[bold]{url}/docs[/bold]",
             f"[bold]{url}/totals[/bold]",
+            f"[bold]{access.url(url, '/studio/')}[/bold]",
             f"{count} tasks in {_console.escaped(str(database.url))}",
             f"The code is in {directory}",
             "",

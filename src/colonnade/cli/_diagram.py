@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from colonnade.cli import _console
-from colonnade.cli._tables import import_tables, open_database, reflect_tables
-from colonnade.database import table_models
+from colonnade.cli._tables import import_tables, open_database, project_models, reflect_tables
 from colonnade.errors import CommandError
 from colonnade.project import Project
 from colonnade.studio.diagram import FORMATS, SchemaGraph, render
@@ -54,7 +53,7 @@ def write_diagram(
 def _models(target: str | None, schemas: Sequence[str]) -> tuple[list[type[Any]], list[str]]:
     """The models of the tables, and what is left out."""
     if target is None:
-        return _project_models(), []
+        return project_models(Project.find(Path.cwd())), []
     if "://" not in target:
         return import_tables(target)[1], []
     db = open_database(target, writable=False)
@@ -62,18 +61,6 @@ def _models(target: str | None, schemas: Sequence[str]) -> tuple[list[type[Any]]
     db.dispose()
     skipped = [f"{name}, because {why}" for name, why in reflection.skipped.items()]
     return list(reflection.models.values()), skipped
-
-
-def _project_models() -> list[type[Any]]:
-    project = Project.find(Path.cwd())
-    project.load()
-    models = table_models()
-    if not models:
-        raise CommandError(
-            f"The project in {project.root} has no tables. Name a module such as app.models, or a "
-            "database URL: colonnade diagram app.models."
-        )
-    return models
 
 
 def _compare(text: str, output: Path, target: str | None, schemas: Sequence[str]) -> None:

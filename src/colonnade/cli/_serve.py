@@ -73,7 +73,21 @@ def app_of_module(name: str, database_url: str | None, *, writable: bool) -> Fas
     db.ping()
     if writable:
         db.create_all(tables[0].metadata)
-    return _app(name, db, dict.fromkeys(tables), [], writable=writable)
+    return app_of_models(name, db, tables, writable=writable)
+
+
+def app_of_models(
+    title: str, db: Database, models: Iterable[type[Any]], *, writable: bool
+) -> FastAPI:
+    """Build an app for tables, each at the path that a Resource chooses.
+
+    Args:
+        title: The title of the app.
+        db: The database of the tables.
+        models: The tables.
+        writable: Whether rows can be written.
+    """
+    return _app(title, db, dict.fromkeys(models), [], writable=writable)
 
 
 def app_of_url(url: str, schemas: Sequence[str] = (), *, writable: bool) -> FastAPI:
@@ -97,7 +111,7 @@ def app_of_url(url: str, schemas: Sequence[str] = (), *, writable: bool) -> Fast
 
 def _paths(tables: Iterable[str]) -> Iterator[str]:
     """The path of each table: its name with other characters replaced, numbered if in use."""
-    taken = {"docs", "redoc", "openapi.json"}
+    taken = {"docs", "redoc", "openapi.json", "studio"}
     for table in tables:
         name = re.sub(r"[^\w.~-]+", "-", table)
         numbered = chain((name,), (f"{name}-{number}" for number in count(2)))

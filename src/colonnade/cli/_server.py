@@ -35,6 +35,13 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def hosts_of(listener: socket.socket) -> list[str]:
+    """The values of ``Host`` in requests to a listening socket on this machine."""
+    host, port = listener.getsockname()[:2]
+    names = dict.fromkeys((f"[{host}]" if ":" in host else host, "127.0.0.1", "localhost"))
+    return [f"{name}:{port}" for name in names]
+
+
 def serve(app: Any, listener: socket.socket) -> None:
     """Serve an app until the process is stopped."""
     import uvicorn

@@ -7,9 +7,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from colonnade.database import Database
+from colonnade.database import Database, table_models
 from colonnade.errors import CommandError, ModelError
 from colonnade.models import Reflection, Shape, reflect_models, schemas_with_tables
+from colonnade.project import Project
 
 
 def import_tables(name: str) -> tuple[ModuleType, list[type[Any]]]:
@@ -32,6 +33,22 @@ def import_tables(name: str) -> tuple[ModuleType, list[type[Any]]]:
             f"{name} has no tables. Name a module that defines or imports classes with table=True."
         )
     return module, list(dict.fromkeys(tables))
+
+
+def project_models(project: Project) -> list[type[Any]]:
+    """The models of a project.
+
+    Raises:
+        CommandError: It has no tables.
+    """
+    project.load()
+    models = table_models()
+    if not models:
+        raise CommandError(
+            f"The project in {project.root} has no tables. Name a module such as app.models, or a "
+            "database URL."
+        )
+    return models
 
 
 def open_database(url: str, *, writable: bool) -> Database:

@@ -1,5 +1,6 @@
 """The revisions of a project and their settings for Alembic."""
 
+import ast
 import re
 import warnings
 from argparse import Namespace
@@ -153,6 +154,21 @@ class History:
         """
         return any(script.revision == revision for script in self.revisions)
 
+    def creator_of(self, table: str) -> str | None:
+        """The revision that creates a table, as ``4edcb97abb17 (first)``.
+
+        Args:
+            table: The name of the table.
+
+        Returns:
+            The id and the message of the oldest revision that names it in ``create_table``; None if
+            there is none.
+        """
+        for script in self.revisions:
+            if table in _created_tables(Path(script.path).read_text(encoding="utf-8")):
+                return self.name(script.revision)
+        return None
+
     def name(self, revision: str) -> str:
         """The id of a revision followed by its message, for messages to the user.
 
@@ -164,6 +180,19 @@ class History:
         """
         script = next((script for script in self.revisions if script.revision == revision), None)
         return revision if script is None else f"{revision} ({script.doc})"
+
+
+def _created_tables(source: str) -> set[str]:
+    """The tables that the source of a revision creates."""
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    return {
+        str(call.args[0].value)
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        and call.func.attr == "create_table"
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+    }
 
 
 _MISSING = re.compile(r"(?:Can't locate|No such) revision (?:identified by )?'?([^']+?)'?$")

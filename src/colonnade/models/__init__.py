@@ -20,6 +20,7 @@ from colonnade.models._native_types import (
 from colonnade.models._reflection import (
     Reflection,
     attribute_name,
+    is_reflected,
     reflect_models,
     relation_names,
     table_classes,
@@ -93,6 +94,7 @@ __all__ = [
     "from_base64",
     "holds_scalar",
     "is_range",
+    "is_reflected",
     "local_as_utc",
     "now",
     "plural",

@@ -124,6 +124,11 @@ def reflect_models(connection: Connection, *schemas: str | None) -> Reflection:
     return Reflection(MappingProxyType(models), MappingProxyType(skipped))
 
 
+def is_reflected(metadata: MetaData) -> bool:
+    """Whether tables were read from a database, rather than declared."""
+    return bool(metadata.info.get(REFLECTED))
+
+
 def referred_table(constraint: ForeignKeyConstraint) -> Table | None:
     """The table that a foreign key refers to; None if it is missing or in another schema."""
     try:

@@ -1,9 +1,12 @@
 """The HTTP API: ``Resource``, its routes, links, trees, scopes, problems."""
 
+from colonnade.resources._fastapi_compat import included_routers, inclusion_prefixes
 from colonnade.resources._resource import STANDARD, Resource
 from colonnade.resources._resource_checks import OPERATIONS
 from colonnade.resources._scoping import Unscoped
 from colonnade.resources.contract._envelope_fields import EnvelopeField
+from colonnade.resources.descriptions._resource_description import ResourceDescription
+from colonnade.resources.descriptions._studio_view import StudioView
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._exception_handlers import problems
 from colonnade.resources.routes._read_your_writes import ReadYourWrites
@@ -17,6 +20,10 @@ __all__ = [
     "Problem",
     "ReadYourWrites",
     "Resource",
+    "ResourceDescription",
+    "StudioView",
     "Unscoped",
+    "included_routers",
+    "inclusion_prefixes",
     "problems",
 ]

@@ -97,6 +97,20 @@ def inclusion_dependencies(app: Any, router: APIRouter) -> list[list[params.Depe
     ]
 
 
+def inclusion_prefixes(app: Any, router: APIRouter) -> list[str]:
+    """Return the path before that of a router in each of its inclusions in an app."""
+    return [
+        str(context.prefix)
+        for included, context in _inclusions(app.router.routes, None)
+        if included is router
+    ]
+
+
+def included_routers(app: Any) -> list[APIRouter]:
+    """Return the routers that an app includes, also those in other routers, in order."""
+    return [included for included, _ in _inclusions(app.router.routes, None)]
+
+
 def _inclusions(routes: Iterable[BaseRoute], around: Any) -> Iterator[tuple[APIRouter, Any]]:
     for route in routes:
         if isinstance(route, _IncludedRouter):

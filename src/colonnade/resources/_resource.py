@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Depends, Request, Response, params
@@ -44,6 +44,14 @@ from colonnade.resources.contract._contract import (
     TotalHeader,
     contract_of,
 )
+from colonnade.resources.descriptions._resource_description import (
+    ResourceDescription,
+    describe_resource,
+    relative_routes,
+    searchable_fields,
+)
+from colonnade.resources.descriptions._studio_view import StudioView
+from colonnade.resources.routes._actions import Action, ActionResult
 from colonnade.resources.routes._choice_routes import generated_routes
 from colonnade.resources.routes._disconnect import DEADLINE
 from colonnade.resources.routes._names import path_of
@@ -77,6 +85,8 @@ STANDARD: frozenset[Operation] = frozenset(
 
 A new release adds none, so that an upgrade opens nothing.
 """
+
+ActionT = TypeVar("ActionT", bound=Callable[..., Any])
 
 Nested = Mapping[str, "Resource | Callable[[], Resource]"]
 """The Resources of relations, by the names of the relations."""
@@ -140,6 +150,7 @@ class Resource(HookDecorators, APIRouter):
             ignored.
         deadline: Maximum time in seconds that a request waits for the database, 30 by default; None
             for no limit. An aggregate waits for at most 5 seconds in any case.
+        studio: How Studio shows the rows: the name of the table, its columns and its search.
         prefix: The path; the plural of the model's name by default.
         tags: Tags in the OpenAPI document; the prefix by default.
         responses: Additional responses of all routes, for the OpenAPI document.
@@ -203,6 +214,7 @@ class Resource(HookDecorators, APIRouter):
         unreachable: int = UNREACHABLE,
         idempotency: type[Idempotency] | None = None,
         deadline: float | None = DEADLINE,
+        studio: StudioView | None = None,
         prefix: str | None = None,
         tags: list[str | Enum] | None = None,
         responses: dict[int | str, dict[str, Any]] | None = None,
@@ -254,6 +266,8 @@ class Resource(HookDecorators, APIRouter):
         self._all_aggregates: dict[ResourceContext, AggregateOperations] = {}
         self._idempotency = idempotency
         self._hooks = Hooks()
+        self._studio = studio or StudioView()
+        self._actions: list[Action] = []
         self._nested = dict(nested or {})
         self._writable_tables = WritableTables(
             self._shape,
@@ -264,6 +278,14 @@ class Resource(HookDecorators, APIRouter):
             operations=self._operations,
             guards=self._guards,
             nested=self._nested_tables,
+        )
+
+    def _refuse_unknown_columns(self, reads: Sequence[ReadOperations]) -> None:
+        """Refuse a ``StudioView`` with fields that no request may read."""
+        fields = [name for each in reads for name in each.table_context.queryable.columns]
+        searchable = [name for each in reads for name in searchable_fields(each.reader)]
+        self._studio.refuse_unknown_fields(
+            self.model.__name__, dict.fromkeys(fields), dict.fromkeys(searchable)
         )
 
     def _declare_scopes(self, scope: Any, write_scope: Any) -> None:
@@ -411,6 +433,120 @@ class Resource(HookDecorators, APIRouter):
         """
         return self._scope_condition("reachable", writing=False)
 
+    def action(
+        self,
+        title: str,
+        *,
+        name: str | None = None,
+        confirm: str | None = None,
+        dependencies: Sequence[params.Depends] = (),
+    ) -> Callable[[ActionT], ActionT]:
+        """Add an action: an endpoint that calls a function with the rows that a request chooses.
+
+        ``POST /tasks:close?key=1&key=2`` calls the function ``close`` with these rows, in one
+        transaction, which rolls back if it raises. Studio has a button for it. The function has a
+        parameter ``rows``, and may have ``session``, a Pydantic model as the body, which is a form
+        in Studio, and any parameter of an endpoint. A sync function gets a ``Session``, an async
+        function an ``AsyncSession``. What it returns is shown as a message. The scope, the write
+        scope and the dependencies of ``update`` apply, and hooks do not. If the transaction is
+        retried, the function runs again.
+
+        Args:
+            title: What the button says.
+            name: The name in the path; by default that of the function.
+            confirm: A question to ask before, such as ``"Close these tasks?"``.
+            dependencies: More dependencies of the endpoint.
+
+        Returns:
+            The decorator, which returns the function unchanged.
+
+        Raises:
+            ModelError: The function takes no rows, or its name cannot be in a path.
+
+        Examples:
+            ```python
+            from fastapi import FastAPI
+            from fastapi.testclient import TestClient
+
+            from colonnade import Database, Field, Resource, SQLModel
+
+
+            class Ticket(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                open: bool = True
+
+
+            db = Database("sqlite://")
+            db.create_all()
+            tickets = Resource(Ticket, db)
+
+
+            @tickets.action("Close", confirm="Close these tickets?")
+            def close(rows: list[Ticket]) -> str:
+                for ticket in rows:
+                    ticket.open = False
+                return f"Closed {len(rows)}"
+
+
+            app = FastAPI()
+            app.include_router(tickets)
+            client = TestClient(app)
+            client.post("/tickets", json={})
+            print(client.post("/tickets:close?key=1").json()["message"])  # Closed 1
+            print(client.get("/tickets/1").json()["open"])  # False
+            ```
+        """
+
+        def add(function: ActionT) -> ActionT:
+            action = Action.of(
+                function, title, name=name, confirm=confirm, max_rows=self._contract.max_limit
+            )
+            self._actions.append(action)
+            self.add_api_route(
+                f":{action.name}",
+                action.endpoint(lambda: next(self._schemas.contexts()), self.writable),
+                methods=["POST"],
+                name=f"{function.__name__}_{snake(self.model.__name__)}",
+                summary=title,
+                response_model=ActionResult,
+                dependencies=[*self._guards.get("update", ()), *dependencies],
+            )
+            return function
+
+        return add
+
+    async def describe(self, request: Request) -> ResourceDescription:
+        """Describe what the Resource offers to a request: its fields, relations and operations.
+
+        The fields are those of the schemas that the request may use. Which rows it may reach, and
+        whether a guard refuses an operation, only a request to its route shows.
+
+        Args:
+            request: A request of an endpoint in the same app.
+
+        Raises:
+            HTTPException: The dependency that chooses the read schema refuses the request.
+        """
+        selection = await self._schemas.select(request)
+        reads = self._schemas.reads(selection)
+        keys = {key for route in self.routes for key in route_keys(route)}
+        return describe_resource(
+            reads.table_context,
+            reads.reader,
+            self._contract,
+            path=self.prefix,
+            routes=relative_routes(keys, self.prefix),
+            nested=self._nested,
+            actions=tuple(action.describe() for action in self._actions),
+            is_open=not (self._schemas.choices or self._table_scopes()),
+            studio=self._studio,
+        )
+
+    def _table_scopes(self) -> list[params.Depends]:
+        """The scope of the table, if it applies here."""
+        table = self._shape.table
+        return _scoping.dependencies(self.db, [table], table) if self._scoped else []
+
     @cached_property
     def writable(self) -> Callable[..., Awaitable[ColumnElement[bool]]]:
         """A dependency that returns the scope and the write scope as a condition on the model.
@@ -500,6 +636,7 @@ class Resource(HookDecorators, APIRouter):
         """Build the generated routes, except those that a user endpoint replaces."""
         variants = self._writable_tables.variants
         refuse_orm_cascades(self._shape, self._operations)
+        self._refuse_unknown_columns([variant.reads for variant in variants])
         for variant in variants:
             variant.refuse_bad_schemas(self._operations, self._contract)
         by = f"the Resource of {self.model.__name__}"

@@ -7,12 +7,15 @@ from typing import Any
 from fastapi import Depends, Request, params
 from pydantic import BaseModel
 from sqlalchemy import Table
+from starlette.exceptions import HTTPException
 
 from colonnade.errors import ModelError
 from colonnade.models import schemas, snake
 from colonnade.query import Page
+from colonnade.resources._fastapi_compat import solve_dependency
 from colonnade.resources._reads import ReadOperations
 from colonnade.resources._schema_choices import (
+    SchemaChoice,
     SchemaKind,
     SchemaOption,
     Selection,
@@ -95,6 +98,24 @@ class ResourceSchemas:
         if choice is None:
             return {None: self.reads(first)}
         return {schema: self.reads({**first, choice: schema}) for schema in choice.schemas}
+
+    async def select(self, request: Request) -> Selection:
+        """Return the schemas that a request would choose, on a route that depends on no choice.
+
+        A choice that refuses the request has its first schema, except that of the read schema.
+
+        Raises:
+            HTTPException: The request may not read the rows.
+        """
+        selection: dict[SchemaChoice, type[BaseModel]] = {}
+        for kind, choice in self.choices.items():
+            try:
+                selection[choice] = await solve_dependency(choice.marker, request)
+            except HTTPException:
+                if kind == "read":
+                    raise
+                selection[choice] = choice.schemas[0]
+        return selection
 
     def requested_reads(self, request: Request) -> ReadOperations:
         """Return the read operations with the schema that was chosen for a request.

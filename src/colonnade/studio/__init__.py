@@ -1,1 +1,6 @@
-"""How a schema and its rows look: the diagram."""
+"""How it looks: the pages of Studio, and the diagram of a schema."""
+
+from colonnade.studio._local_access import LocalAccess, require_local_access
+from colonnade.studio._studio import Studio
+
+__all__ = ["LocalAccess", "Studio", "require_local_access"]

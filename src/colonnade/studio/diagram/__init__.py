@@ -2,5 +2,6 @@
 
 from colonnade.studio.diagram._diagrams import FORMATS, Format, render
 from colonnade.studio.diagram._schema_graph import SchemaGraph
+from colonnade.studio.diagram._svg import svg
 
-__all__ = ["FORMATS", "Format", "SchemaGraph", "render"]
+__all__ = ["FORMATS", "Format", "SchemaGraph", "render", "svg"]

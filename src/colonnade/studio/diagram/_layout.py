@@ -53,7 +53,13 @@ class Layout:
     size: Size
 
 
-def arrange(sizes: Sequence[Size], lines: Sequence[tuple[int, int]], *, gap: float) -> Layout:
+def arrange(
+    sizes: Sequence[Size],
+    lines: Sequence[tuple[int, int]],
+    *,
+    gap: float,
+    needs_library: bool = True,
+) -> Layout:
     """Place boxes so that lines lead from left to right.
 
     The same boxes and lines have the same layout on every machine.
@@ -62,12 +68,14 @@ def arrange(sizes: Sequence[Size], lines: Sequence[tuple[int, int]], *, gap: flo
         sizes: The sizes of the boxes.
         lines: The numbers of the boxes that lines connect, without lines of a box to itself.
         gap: Pixels between columns.
+        needs_library: Whether to refuse the simpler layout, in which more lines cross, if the
+            library is not installed.
 
     Raises:
         CommandError: The library for layouts is not installed.
     """
     parts = [
-        *(_Component(sizes, *component, gap) for component in _layered(lines)),
+        *(_Component(sizes, *component, gap) for component in _layered(lines, needs_library)),
         *(_Component(sizes, [[box]], {}, gap) for box in _isolated(len(sizes), lines)),
     ]
     corners = [Point(0, 0)] * len(sizes)
@@ -98,7 +106,7 @@ Chains = dict[tuple[int, int], list[int]]
 """The nodes by which each line passes columns."""
 
 
-def _layered(lines: Sequence[tuple[int, int]]) -> list[tuple[Layers, Chains]]:
+def _layered(lines: Sequence[tuple[int, int]], needs_library: bool) -> list[tuple[Layers, Chains]]:
     """Divide the boxes of each connected part into columns; negative nodes are passages of lines.
 
     Raises:
@@ -107,6 +115,8 @@ def _layered(lines: Sequence[tuple[int, int]]) -> list[tuple[Layers, Chains]]:
     try:
         from fast_sugiyama import from_edges
     except ImportError:
+        if not needs_library:
+            return _simply_layered(lines)
         raise CommandError(
             "A diagram as SVG needs a library for its layout: pip install 'colonnade[diagram]'. "
             "Mermaid (.mmd) and Graphviz (.dot) need none."
@@ -126,6 +136,25 @@ def _layered(lines: Sequence[tuple[int, int]]) -> list[tuple[Layers, Chains]]:
         layers = [[node for _, node in sorted(rows[y])] for y in sorted(rows, reverse=True)]
         links = [(names[int(start)], names[int(end)]) for start, end in segments or ()]
         components.append((layers, _chains(links)))
+    return components
+
+
+def _simply_layered(lines: Sequence[tuple[int, int]]) -> list[tuple[Layers, Chains]]:
+    """Divide boxes into columns by their distance from the one with the most lines."""
+    neighbors: dict[int, set[int]] = {}
+    for left, right in lines:
+        neighbors.setdefault(left, set()).add(right)
+        neighbors.setdefault(right, set()).add(left)
+    components = []
+    unplaced = sorted(neighbors, key=lambda box: (-len(neighbors[box]), box))
+    while unplaced:
+        layers, placed = [[unplaced[0]]], {unplaced[0]}
+        while layer := sorted({each for box in layers[-1] for each in neighbors[box]} - placed):
+            layers.append(layer)
+            placed.update(layer)
+        chains: Chains = {line: [] for line in lines if line[0] in placed}
+        components.append((layers, chains))
+        unplaced = [box for box in unplaced if box not in placed]
     return components
 
 

@@ -1,10 +1,10 @@
 """``SchemaGraph``: the tables of a diagram and the relations between them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ForeignKeyConstraint, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKeyConstraint, Table, UniqueConstraint
 
 from colonnade.models import Shape
 
@@ -100,11 +100,12 @@ class SchemaGraph:
         return " and ".join(f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
 
     @classmethod
-    def of(cls, models: Iterable[type[Any]]) -> "SchemaGraph":
+    def of(cls, models: Iterable[type[Any]], hidden: Collection[Column[Any]] = ()) -> "SchemaGraph":
         """The graph of tables, and of the link tables between them.
 
         Args:
             models: The models of the tables.
+            hidden: The columns to leave out.
         """
         shapes = {shape.table: shape for shape in map(Shape.of, models)}
         tables = {_name(table): table for table in _with_links(shapes)}
@@ -117,7 +118,7 @@ class SchemaGraph:
         relations += links.values()
         return cls(
             tuple(
-                _diagram_table(tables[name], shapes.get(tables[name]))
+                _diagram_table(tables[name], shapes.get(tables[name]), hidden)
                 for name in sorted(tables.keys() - links.keys())
             ),
             tuple(
@@ -148,7 +149,9 @@ def _target(constraint: ForeignKeyConstraint) -> str:
     return constraint.elements[0].target_fullname.rsplit(".", 1)[0]
 
 
-def _diagram_table(table: Table, shape: Shape | None) -> DiagramTable:
+def _diagram_table(
+    table: Table, shape: Shape | None, hidden: Collection[Column[Any]]
+) -> DiagramTable:
     kinds: dict[Any, str] = (
         {} if shape is None else {each.column: each.kind for each in shape.columns.values()}
     )
@@ -165,6 +168,7 @@ def _diagram_table(table: Table, shape: Shape | None) -> DiagramTable:
                 nullable=bool(column.nullable),
             )
             for column in table.columns
+            if column not in set(hidden)
         ),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 from colonnade.studio.diagram._layout import Layout, Point, Size, arrange
 from colonnade.studio.diagram._schema_graph import (
@@ -42,33 +43,17 @@ SHIFT = 10.0
 MAX_TEXT = 48
 """Characters of a name or type; longer ones are cut."""
 
-_STYLE = """
-:root { color-scheme: light dark; --page: #ffffff; --box: #ffffff; --head: #eef1f5; --line: #8c959f;
-  --border: #c8d0d9; --text: #1f2328; --muted: #59636e; --key: #0a5ac2; }
-@media (prefers-color-scheme: dark) { :root { --page: #0d1117; --box: #151b23; --head: #212830;
-  --line: #7d8590; --border: #3d444d; --text: #e6edf3; --muted: #9198a1; --key: #6cb1ff; } }
-text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace;
-  fill: var(--text); }
-.page { fill: var(--page); }
-.box { fill: var(--box); stroke: var(--border); }
-.head { fill: var(--head); stroke: var(--border); }
-.name { font-weight: 600; }
-.type { fill: var(--muted); }
-.key { fill: var(--key); font-size: 10px; font-weight: 600; }
-.label { fill: var(--muted); font-size: 11px; paint-order: stroke; stroke: var(--page);
-  stroke-width: 4px; }
-.halo { fill: none; stroke: var(--page); stroke-width: 5; }
-.line { fill: none; stroke: var(--line); stroke-width: 1.4; }
-.ring { fill: var(--page); stroke: var(--line); stroke-width: 1.4; }
-.rule { stroke: var(--border); stroke-opacity: 0.5; }
-"""
+STYLE = files("colonnade.studio") / "static" / "css" / "diagram.css"
+"""The style sheet, which Studio's page has as well."""
 
 
-def svg(graph: SchemaGraph) -> str:
+def svg(graph: SchemaGraph, *, is_embedded: bool = False) -> str:
     """Draw a graph.
 
     Args:
         graph: The tables and relations.
+        is_embedded: Whether a page contains it, which has the style sheet. Its layout is then
+            simpler if the library for layouts is not installed.
 
     Returns:
         The text of an ``.svg`` file.
@@ -76,14 +61,15 @@ def svg(graph: SchemaGraph) -> str:
     Raises:
         CommandError: The library for layouts is not installed.
     """
-    return _Drawing(graph).text()
+    return _Drawing(graph, is_embedded=is_embedded).text()
 
 
 class _Drawing:
     """A graph with its layout."""
 
-    def __init__(self, graph: SchemaGraph) -> None:
+    def __init__(self, graph: SchemaGraph, *, is_embedded: bool) -> None:
         self._graph = graph
+        self._is_embedded = is_embedded
         self._numbers = {table.name: number for number, table in enumerate(graph.tables)}
         self._sizes = [_size(table) for table in graph.tables]
         lines = [self._line(relation) for relation in graph.relations]
@@ -92,6 +78,7 @@ class _Drawing:
             self._sizes,
             [(start, end) for start, end in lines if start != end],
             gap=max([COLUMN_GAP, *(width + PADDING for width in labels)]),
+            needs_library=not is_embedded,
         )
 
     def text(self) -> str:
@@ -100,10 +87,10 @@ class _Drawing:
         height = round(self._layout.size.height + 2 * MARGIN)
         lines, labels = self._relations()
         parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-            f'viewBox="0 0 {width} {height}" role="img" aria-label="{title}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="diagram" width="{width}" '
+            f'height="{height}" viewBox="0 0 {width} {height}" role="img" aria-label="{title}">',
             f"<title>{title}</title>",
-            f"<style>{_STYLE}</style>",
+            "" if self._is_embedded else f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>",
             f'<rect class="page" width="{width}" height="{height}"/>',
             f'<g transform="translate({MARGIN:g} {MARGIN:g})">',
             *lines,
@@ -112,7 +99,7 @@ class _Drawing:
             "</g>",
             "</svg>",
         ]
-        return "\n".join(parts) + "\n"
+        return "\n".join(part for part in parts if part) + "\n"
 
     def _line(self, relation: DiagramRelation) -> tuple[int, int]:
         """A line leads from the referenced table, which is on the left, to the other."""
@@ -122,7 +109,8 @@ class _Drawing:
         number = self._numbers[table.name]
         corner, size = self._layout.corners[number], self._sizes[number]
         rows = [
-            f'<g transform="translate({corner.x:.1f} {corner.y:.1f})">'
+            f'<g data-table="{markup(table.name)}" '
+            f'transform="translate({corner.x:.1f} {corner.y:.1f})">'
             f"<title>{markup(table.name)}</title>",
             f'<rect class="box" width="{size.width:.1f}" height="{size.height:.1f}" rx="6"/>',
             f'<path class="head" d="M0 {HEADER:g}V6a6 6 0 0 1 6-6H{size.width - 6:.1f}'

@@ -26,6 +26,15 @@ tasks: Resource = Resource(
 projects = Resource(Project, db, include=["tasks", "tasks.count"], nested={"tasks": tasks})
 
 
+@tasks.action("Complete")
+def complete(rows: list[Task]) -> str:
+    """Marks tasks as completed."""
+    for task in rows:
+        task.status = "completed"
+        task.progress_percent = 100
+    return f"Completed {len(rows)} {'task' if len(rows) == 1 else 'tasks'}."
+
+
 @tasks.get("/open")
 async def open_tasks(query: Page = Depends(tasks.query)) -> Response:
     """Tasks that are not done, with the filters and pages of the list."""

@@ -1,0 +1,1 @@
+"""What a Resource offers to a request, as plain values: for Studio and for agents."""

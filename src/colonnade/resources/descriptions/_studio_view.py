@@ -1,0 +1,72 @@
+"""``StudioView``: how Studio shows the rows of a Resource."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from colonnade.errors import ModelError
+from colonnade.query import did_you_mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudioView:
+    """How Studio shows the rows of a Resource.
+
+    Attributes:
+        title: The name of the table; by default the words of its path.
+        columns: The fields that a table shows first, in this order; by default those of the read
+            schema, in its order.
+        search: The text fields in which pickers and the search box look; by default a name, a
+            title or another short text.
+        group: The heading under which the sidebar lists the table.
+        label: The field whose value names a row, in links and pickers; by default the first one of
+            ``search``.
+
+    Examples:
+        ```python
+        from colonnade import Database, Field, Resource, SQLModel, StudioView
+
+
+        class Book(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            isbn: str = Field(unique=True)
+            title: str
+
+
+        view = StudioView(title="Library", columns=["title", "isbn"], search=["title", "isbn"])
+        books = Resource(Book, Database("sqlite://"), studio=view)
+        ```
+    """
+
+    title: str | None = None
+    columns: Sequence[str] = ()
+    search: Sequence[str] = ()
+    group: str | None = None
+    label: str | None = None
+
+    def refuse_unknown_fields(
+        self, table: str, fields: Collection[str], searchable: Collection[str]
+    ) -> None:
+        """Refuse names of fields that no request may read.
+
+        Args:
+            table: The name of the table, for messages.
+            fields: The fields of the read schemas.
+            searchable: Those that a text can be searched in.
+
+        Raises:
+            ModelError: A name is not one of them.
+        """
+        label = () if self.label is None else (self.label,)
+        for argument, names, known in (
+            ("columns", self.columns, fields),
+            ("label", label, fields),
+            ("search", self.search, searchable),
+        ):
+            for name in names:
+                if name not in known:
+                    kind = "a text field" if known is searchable else "a field"
+                    raise ModelError(
+                        f"StudioView({argument}=...) of {table} names {name!r}, which is not "
+                        f"{kind} of its read schema. Name one of {', '.join(known) or 'none'}."
+                        f"{did_you_mean(name, known)}"
+                    )

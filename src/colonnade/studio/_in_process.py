@@ -1,0 +1,82 @@
+"""Calls a Resource in process: the request of a page becomes one of the API.
+
+The scope of the request is that of the page's request with another path, so that whatever the
+application's middleware found out about it, such as the user of a session, holds here as well.
+"""
+
+import time
+from collections.abc import Sequence
+
+from fastapi import Request, Response
+from starlette.types import Message, Receive, Scope, Send
+
+from colonnade.studio._security import DATA_HEADERS
+from colonnade.studio._served_tables import ServedTable
+
+_OF_THE_ROUTE = (
+    "endpoint",
+    "fastapi",
+    "fastapi_function_astack",
+    "fastapi_inner_astack",
+    "fastapi_middleware_astack",
+    "path_params",
+    "route",
+    "router",
+)
+"""What FastAPI and Starlette have added to the scope for the route of Studio."""
+
+
+class InProcessResponse(Response):
+    """The response of a Resource to a request of Studio.
+
+    Args:
+        request: The request of Studio.
+        table: The table.
+        below: The path below that of the Resource, such as ``/1`` or ``:batch``.
+    """
+
+    def __init__(self, request: Request, table: ServedTable, below: str) -> None:
+        super().__init__()
+        self._scope = api_scope(request.scope, table, below)
+        self._router = table.router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with what the Resource answers, and how long it took."""
+        started = time.perf_counter()
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                milliseconds = (time.perf_counter() - started) * 1000
+                message = {**message, "headers": _headers(message["headers"], milliseconds)}
+            await send(message)
+
+        await self._router(self._scope, receive, send_with_headers)
+
+
+def api_scope(scope: Scope, table: ServedTable, below: str) -> Scope:
+    """The scope of the request to a Resource.
+
+    Args:
+        scope: The scope of a request of Studio.
+        table: The table.
+        below: The path below that of the Resource.
+    """
+    path = f"{_root(scope)}{table.path}{below}"
+    others = {key: value for key, value in scope.items() if key not in _OF_THE_ROUTE}
+    others = {key: value for key, value in others.items() if not key.startswith("colonnade.")}
+    return {**others, "path": path, "raw_path": path.encode(), "path_params": {}}
+
+
+def _root(scope: Scope) -> str:
+    """What the path of the scope begins with if the application is mounted below it."""
+    root = str(scope.get("app_root_path", scope.get("root_path", "")))
+    return root if str(scope["path"]).startswith(f"{root}/") else ""
+
+
+def _headers(
+    headers: Sequence[tuple[bytes, bytes]], milliseconds: float
+) -> list[tuple[bytes, bytes]]:
+    timing = (b"server-timing", f"api;dur={milliseconds:.1f}".encode())
+    added = [(name.encode(), value.encode()) for name, value in DATA_HEADERS.items()]
+    replaced = {name for name, _ in added}
+    return [*(pair for pair in headers if pair[0].lower() not in replaced), *added, timing]

@@ -1,0 +1,76 @@
+"""``ServedTable``: a Resource in Studio, and where its requests go."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, count
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from colonnade.errors import ModelError
+from colonnade.resources import Resource, included_routers, inclusion_prefixes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServedTable:
+    """A Resource in Studio.
+
+    Attributes:
+        id: Its name in the URLs of Studio.
+        resource: The Resource.
+        router: The ASGI app that serves it: the router of the application, or Studio's own for a
+            Resource that the application does not include.
+        path: The path of the Resource there.
+        is_public: Whether the application includes it, so that its path is one of the API.
+    """
+
+    id: str
+    resource: Resource
+    router: Any
+    path: str
+    is_public: bool
+
+
+def served_tables(app: FastAPI, resources: Sequence[Resource] | None) -> dict[str, ServedTable]:
+    """The Resources in Studio by their ids.
+
+    Args:
+        app: The application.
+        resources: The Resources; None for all that the application includes.
+
+    Raises:
+        ModelError: The path of a Resource has a parameter.
+    """
+    chosen = _included_resources(app) if resources is None else list(resources)
+    private = APIRouter()
+    tables: dict[str, ServedTable] = {}
+    for resource in {id(each): each for each in chosen}.values():  # routers have no hash
+        prefixes = inclusion_prefixes(app, resource)
+        path = f"{prefixes[0] if prefixes else ''}{resource.prefix}"
+        if "{" in path:
+            if resources is None:
+                continue  # its requests need values that Studio does not know
+            raise ModelError(
+                f"Studio cannot show the Resource of {resource.model.__name__}, whose path {path} "
+                f"has a parameter. Add a Resource without one for Studio."
+            )
+        name = next(each for each in _ids(path) if each not in tables)
+        if not prefixes:
+            # Under its id, since two Resources that the application lacks may share a path.
+            private.include_router(resource, prefix=f"/{name}")
+            path = f"/{name}{resource.prefix}"
+        router = app.router if prefixes else private
+        tables[name] = ServedTable(name, resource, router, path, bool(prefixes))
+    return tables
+
+
+def _included_resources(app: FastAPI) -> list[Resource]:
+    return [router for router in included_routers(app) if isinstance(router, Resource)]
+
+
+def _ids(path: str) -> Iterator[str]:
+    """Names for a path: its last part, then longer ones, then with a number."""
+    parts = [re.sub(r"[^\w.~-]+", "-", part) for part in path.strip("/").split("/")]
+    names = ["-".join(parts[start:]) or "table" for start in range(len(parts) - 1, -1, -1)]
+    return chain(names, (f"{names[-1]}-{number}" for number in count(2)))

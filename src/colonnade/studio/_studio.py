@@ -1,0 +1,201 @@
+"""``Studio``: pages for the data and the schema of an application."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response, params
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from colonnade.errors import ModelError
+from colonnade.resources import Resource
+from colonnade.studio._in_process import InProcessResponse
+from colonnade.studio._schema_routes import SchemaRoutes
+from colonnade.studio._security import (
+    DATA_HEADERS,
+    PAGE_HEADERS,
+    provide_token,
+    refuse_other_origins,
+    refuse_writes_without_token,
+)
+from colonnade.studio._served_tables import ServedTable, served_tables
+
+STATIC = Path(str(files("colonnade.studio") / "static"))
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Studio:
+    """Pages in which people see and edit the rows of an application's Resources, and its schema.
+
+    The pages ask the same API as every client: schemas, scopes, guards, hooks and errors apply as
+    they do there. Resources that the application does not include are served to Studio alone, so
+    that an admin may have its own, with other scopes.
+
+    Args:
+        app: The application.
+        resources: The Resources; by default all that the application includes.
+        dependencies: Who may use Studio: dependencies that raise 401 or 403 for others. They guard
+            every route with data. The page itself has none, and is sent to everyone.
+        prefix: The path of the pages.
+        title: The title of the pages; by default that of the application.
+        left_out: Tables that are not shown, with the reason, as ``journal, because ...``.
+
+    Raises:
+        ModelError: There are no dependencies, so that everyone could use it.
+
+    Examples:
+        ```python
+        from fastapi import Depends, FastAPI, Header, HTTPException
+        from fastapi.testclient import TestClient
+
+        from colonnade import Database, Field, Resource, SQLModel, Studio
+
+
+        class Note(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            text: str
+
+
+        def require_admin(authorization: str = Header("")) -> None:
+            if authorization != "Bearer of an admin":
+                raise HTTPException(401)
+
+
+        db = Database("sqlite://")
+        db.create_all()
+        app = FastAPI()
+        app.include_router(Resource(Note, db))
+        Studio(app, dependencies=[Depends(require_admin)])
+
+        client = TestClient(app)
+        print(client.get("/studio/").status_code)  # 200
+        print(client.get("/studio/api/data/notes").status_code)  # 401
+        ```
+    """
+
+    def __init__(
+        self,
+        app: FastAPI,
+        resources: Sequence[Resource] | None = None,
+        *,
+        dependencies: Sequence[params.Depends] = (),
+        prefix: str = "/studio",
+        title: str | None = None,
+        left_out: Sequence[str] = (),
+    ) -> None:
+        if not dependencies:
+            raise ModelError(
+                "Studio needs dependencies that refuse who may not use it, such as "
+                "Studio(app, dependencies=[Depends(require_admin)])."
+            )
+        if not prefix.startswith("/") or prefix.endswith("/"):
+            raise ModelError(f"prefix={prefix!r} must begin with / and not end with it: /studio.")
+        self._app = app
+        self._resources = resources
+        self._prefix = prefix
+        self._title = title or app.title
+        self._left_out = tuple(left_out)
+        app.mount(f"{prefix}/static", _Assets(directory=STATIC), name="studio-static")
+        app.include_router(self._api(dependencies))
+        app.include_router(self._pages())
+
+    @cached_property
+    def tables(self) -> dict[str, ServedTable]:
+        """The tables by their ids, as they are when the first request arrives."""
+        return served_tables(self._app, self._resources)
+
+    def _api(self, dependencies: Sequence[params.Depends]) -> APIRouter:
+        """The routes with data, which the dependencies guard."""
+        router = APIRouter(
+            prefix=f"{self._prefix}/api",
+            include_in_schema=False,
+            dependencies=[
+                Depends(refuse_other_origins),
+                *dependencies,
+                Depends(refuse_writes_without_token),
+            ],
+        )
+        router.add_api_route("/catalog", self._catalog, methods=["GET"])
+        router.add_api_route("/data/{path:path}", self._data, methods=METHODS)
+        SchemaRoutes(lambda: self.tables).add_to(router)
+        return router
+
+    def _pages(self) -> APIRouter:
+        """The page, which has no data: its scripts show what its URL names."""
+        router = APIRouter(include_in_schema=False)
+        for path in (self._prefix, f"{self._prefix}/", f"{self._prefix}/{{path:path}}"):
+            router.add_api_route(path, self._page, methods=["GET"])
+        return router
+
+    async def _page(self, request: Request, path: str = "") -> Response:
+        if path.startswith(("api/", "static/")):
+            raise HTTPException(404)
+        page = (STATIC / "page.html").read_text(encoding="utf-8")
+        root = request.scope.get("root_path", "")
+        values = {"base": f"{root}{self._prefix}/", "root": root, "title": self._title}
+        for name, value in values.items():
+            page = page.replace(f"{{{{ {name} }}}}", escape(value))
+        return HTMLResponse(page, headers=dict(PAGE_HEADERS))
+
+    async def _catalog(self, request: Request) -> Response:
+        """What the pages need to know: the tables, and the token for writes."""
+        described = []
+        for table in self.tables.values():
+            try:
+                description = await table.resource.describe(request)
+            except StarletteHTTPException as error:
+                if error.status_code not in {401, 403}:
+                    raise
+                continue  # this request may not read the table
+            described.append({"id": table.id, "url": table.path, "is_public": table.is_public}
+                             | asdict(description))  # fmt: skip
+        response = JSONResponse(None, headers=dict(DATA_HEADERS))
+        path = f"{request.scope.get('root_path', '')}{self._prefix}/"
+        token = provide_token(request, response, path)
+        content: dict[str, Any] = {
+            "title": self._title,
+            "csrf": token,
+            "tables": described,
+            "left_out": self._left_out,
+        }
+        response.body = response.render(content)
+        response.headers["content-length"] = str(len(response.body))
+        return response
+
+    async def _data(self, request: Request, path: str) -> Response:
+        """Answer with what the Resource answers."""
+        name, below = _split(path)
+        table = self.tables.get(name)
+        if table is None:
+            raise HTTPException(404, f"Studio has no table {name[:100]!r}.")
+        return InProcessResponse(request, table, below)
+
+
+def _split(path: str) -> tuple[str, str]:
+    """The id of a table, and the path below that of its Resource."""
+    for index, character in enumerate(path):
+        if character in "/:":
+            return path[:index], path[index:]
+    return path, ""
+
+
+class _Assets(StaticFiles):
+    """The scripts and styles of the page."""
+
+    def file_response(
+        self, full_path: Any, stat_result: Any, scope: Scope, status_code: int = 200
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers.update(PAGE_HEADERS)
+        if str(full_path).endswith(".js"):
+            # Some systems have another type in their registry, with which no script is executed.
+            response.headers["content-type"] = "text/javascript; charset=utf-8"
+        return response

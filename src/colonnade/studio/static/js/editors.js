@@ -1,0 +1,376 @@
+/**
+ * The inputs of a form, one for each kind of field.
+ *
+ * An editor reads what was typed as the value of the body, and refuses what the server would refuse
+ * with a message that says why.
+ */
+import { referenceOf } from "./catalog.js";
+import { button, el } from "./dom.js";
+import { parseJSON, stringifyJSON } from "./json.js";
+import { createPicker } from "./picker.js";
+import { localInput, timeZone } from "./values.js";
+
+/** @typedef {import("./schemas.js").Input} Input */
+/** @typedef {import("./types.js").Table} Table */
+
+/** A text that cannot be the value of a field. */
+export class InvalidInput extends Error {}
+
+/**
+ * @typedef {object} Editor
+ * @property {HTMLElement} element
+ * @property {HTMLElement} control The input itself, which the label and the message are about.
+ * @property {() => any} read Returns the value, or throws InvalidInput.
+ * @property {(value: any) => void} write
+ * @property {string} [hint]
+ */
+
+const LONG_TEXT = 100_000;
+
+/**
+ * Make the editor of a field.
+ *
+ * @param {Input} input
+ * @param {Table | null} table
+ * @returns {Editor}
+ */
+export function createEditor(input, table) {
+  const reference = input.field && table ? referenceOf(table, input.field) : null;
+  if (reference) return createPicker(reference.target, input.nullable || !input.required);
+  if (input.choices) return choiceEditor(input);
+  switch (input.kind) {
+    case "boolean":
+      return input.nullable ? choiceEditor({ ...input, choices: /** @type {any} */ ([true, false]) }) : checkboxEditor();
+    case "integer":
+      return numberEditor(input, /^[+-]?\d+$/, "a whole number", (text) => exactInteger(text));
+    case "float":
+      return numberEditor(input, /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, "a number", Number);
+    case "decimal":
+      return numberEditor(input, /^[+-]?(\d+\.?\d*|\.\d+)$/, "a decimal number", (text) => text);
+    case "date":
+      return plainEditor(input, "date");
+    case "time":
+      return timeEditor(input);
+    case "datetime":
+      return datetimeEditor(input);
+    case "json":
+    case "range":
+    case "other":
+    case "native":
+      return jsonEditor(input);
+    default:
+      return textEditor(input);
+  }
+}
+
+/** @param {string} text */
+function exactInteger(text) {
+  const value = BigInt(text.replace(/^\+/, ""));
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+/** @param {Input} input */
+function choiceEditor(input) {
+  const choices = input.choices ?? [];
+  const select = el(
+    "select",
+    {},
+    el("option", { value: "" }, input.nullable ? "null" : "Choose\u2026"),
+    choices.map((choice, index) => el("option", { value: String(index) }, choiceText(choice))),
+  );
+  return {
+    element: select,
+    control: select,
+    read() {
+      if (select.value !== "") return choices[Number(select.value)];
+      return input.nullable ? null : undefined;
+    },
+    write(/** @type {any} */ value) {
+      const index = choices.indexOf(value);
+      select.value = index < 0 ? "" : String(index);
+    },
+  };
+}
+
+/** @param {any} choice */
+function choiceText(choice) {
+  if (choice === true) return "yes";
+  return choice === false ? "no" : String(choice);
+}
+
+/** @returns {Editor} */
+function checkboxEditor() {
+  const box = el("input", { type: "checkbox" });
+  return {
+    element: box,
+    control: box,
+    read: () => box.checked,
+    write: (value) => {
+      box.checked = value === true;
+    },
+  };
+}
+
+/**
+ * @param {Input} input
+ * @param {RegExp} pattern
+ * @param {string} noun
+ * @param {(text: string) => any} convert
+ * @returns {Editor}
+ */
+function numberEditor(input, pattern, noun, convert) {
+  const control = el("input", { type: "text", inputmode: "decimal", autocomplete: "off", class: "number" });
+  return {
+    element: control,
+    control,
+    hint: boundsText(input.schema),
+    read() {
+      const text = control.value.trim();
+      if (text === "") return input.nullable ? null : undefined;
+      if (!pattern.test(text)) throw new InvalidInput(`Enter ${noun}.`);
+      checkBounds(Number(text), input.schema);
+      return convert(text);
+    },
+    write(value) {
+      control.value = value === null || value === undefined ? "" : String(value);
+    },
+  };
+}
+
+/** @type {[string, string, (value: number, bound: number) => boolean][]} */
+const BOUNDS = [
+  ["minimum", "at least", (value, bound) => value >= bound],
+  ["exclusiveMinimum", "more than", (value, bound) => value > bound],
+  ["maximum", "at most", (value, bound) => value <= bound],
+  ["exclusiveMaximum", "less than", (value, bound) => value < bound],
+];
+
+/** @param {any} schema */
+function numericSchema(schema) {
+  return schema.anyOf?.find((/** @type {any} */ each) => each.type === "number") ?? schema;
+}
+
+/** @param {any} schema */
+function boundsText(schema) {
+  const bounds = numericSchema(schema);
+  const parts = BOUNDS.filter(([name]) => bounds[name] !== undefined).map(([name, text]) => `${text} ${bounds[name]}`);
+  return parts.length > 0 ? `${parts.join(", ")}`.replace(/^./, (first) => first.toUpperCase()) : "";
+}
+
+/**
+ * @param {number} value
+ * @param {any} schema
+ */
+function checkBounds(value, schema) {
+  const bounds = numericSchema(schema);
+  for (const [name, text, holds] of BOUNDS) {
+    if (bounds[name] !== undefined && !holds(value, Number(bounds[name]))) {
+      throw new InvalidInput(`Enter a value of ${text} ${bounds[name]}.`);
+    }
+  }
+}
+
+/**
+ * @param {Input} input
+ * @param {string} type
+ * @returns {Editor}
+ */
+function plainEditor(input, type) {
+  const control = el("input", { type });
+  return {
+    element: control,
+    control,
+    read: () => control.value || (input.nullable ? null : undefined),
+    write: (value) => {
+      control.value = value ?? "";
+    },
+  };
+}
+
+/**
+ * @param {Input} input
+ * @returns {Editor}
+ */
+function timeEditor(input) {
+  const editor = plainEditor(input, "time");
+  editor.control.setAttribute("step", "any");
+  return editor;
+}
+
+/**
+ * @param {Input} input
+ * @returns {Editor}
+ */
+function datetimeEditor(input) {
+  const control = el("input", { type: "datetime-local", step: "any" });
+  const zone = el(
+    "select",
+    { "aria-label": `Time zone of ${input.title}` },
+    el("option", { value: "local" }, timeZone()),
+    el("option", { value: "utc" }, "UTC"),
+  );
+  const show = (/** @type {Date} */ date) => {
+    control.value = zone.value === "utc" ? date.toISOString().slice(0, -1) : localInput(date);
+  };
+  const typed = () => new Date(zone.dataset.shown === "utc" ? `${control.value}Z` : control.value);
+  zone.dataset.shown = "local";
+  zone.addEventListener("change", () => {
+    const date = typed();
+    zone.dataset.shown = zone.value;
+    if (!Number.isNaN(date.getTime())) show(date);
+  });
+  return {
+    element: input.isAware ? el("span", { class: "joined" }, control, zone) : control,
+    control,
+    read() {
+      if (control.value === "") return input.nullable ? null : undefined;
+      return input.isAware ? typed().toISOString() : control.value;
+    },
+    write(value) {
+      if (value === null || value === undefined) control.value = "";
+      else if (input.isAware) show(new Date(value));
+      else control.value = String(value).slice(0, 23);
+    },
+  };
+}
+
+/**
+ * @param {Input} input
+ * @returns {Editor}
+ */
+function jsonEditor(input) {
+  const control = el("textarea", { rows: "4", spellcheck: "false", class: "code" });
+  const status = el("span", { class: "hint", "aria-live": "polite" });
+  control.addEventListener("input", () => {
+    try {
+      if (control.value.trim() !== "") parseJSON(control.value);
+      status.textContent = "";
+    } catch (error) {
+      status.textContent = `Not JSON yet: ${error instanceof Error ? error.message : error}`;
+    }
+  });
+  const format = button("Format", () => {
+    try {
+      control.value = stringifyJSON(parseJSON(control.value), 2);
+      grow(control);
+    } catch {
+      control.focus();
+    }
+  });
+  return {
+    element: el("span", { class: "stacked" }, control, el("span", { class: "joined" }, format, status)),
+    control,
+    hint: "JSON",
+    read() {
+      const text = control.value.trim();
+      if (text === "") return input.nullable ? null : undefined;
+      try {
+        return parseJSON(text);
+      } catch (error) {
+        throw new InvalidInput(`This is not JSON: ${error instanceof Error ? error.message : error}`);
+      }
+    },
+    write(value) {
+      control.value = value === undefined ? "" : stringifyJSON(value, 2);
+      grow(control);
+    },
+  };
+}
+
+/**
+ * @param {Input} input
+ * @returns {Editor}
+ */
+function textEditor(input) {
+  const { maxLength, minLength } = input.schema;
+  const isLong = input.kind === "text" && !input.schema.format && (maxLength === undefined || maxLength > 250);
+  const control = isLong ? el("textarea", { rows: "2" }) : el("input", { type: "text", autocomplete: "off" });
+  const empty = el("input", { type: "checkbox" });
+  control.addEventListener("input", () => {
+    empty.checked = false;
+    if (control instanceof HTMLTextAreaElement) grow(control);
+  });
+  let isUntouched = true;
+  control.addEventListener("input", () => {
+    isUntouched = false;
+  });
+  empty.addEventListener("change", () => {
+    isUntouched = false;
+    if (empty.checked) control.value = "";
+  });
+  /** The whole of a text that is too long to be shown. */
+  let whole = "";
+  const nullBox = input.nullable ? el("label", { class: "check" }, empty, "null") : null;
+  return {
+    element: nullBox === null ? control : el("span", { class: "joined" }, control, nullBox),
+    control,
+    hint: lengthText(minLength, maxLength),
+    read() {
+      if (whole !== "" && isUntouched) return whole;
+      if (empty.checked) return null;
+      const text = control.value;
+      if (text === "" && isUntouched && !input.nullable && input.initial === undefined) return undefined;
+      checkText(text, input);
+      return text;
+    },
+    write(value) {
+      isUntouched = true;
+      empty.checked = value === null;
+      const text = value === null || value === undefined ? "" : String(value);
+      whole = text.length > LONG_TEXT ? text : "";
+      control.value = whole === "" ? text : text.slice(0, 1000);
+      control.readOnly = whole !== "";
+      if (whole !== "") control.title = `The first 1,000 of ${whole.length.toLocaleString("en")} characters`;
+      if (control instanceof HTMLTextAreaElement) grow(control);
+    },
+  };
+}
+
+/**
+ * @param {number | undefined} least
+ * @param {number | undefined} most
+ */
+function lengthText(least, most) {
+  if (most !== undefined) return `At most ${most} characters`;
+  return least !== undefined && least > 1 ? `At least ${least} characters` : "";
+}
+
+/**
+ * @param {string} text
+ * @param {Input} input
+ */
+function checkText(text, input) {
+  const { maxLength, minLength, pattern } = input.schema;
+  // Characters as Python counts them, not the code units of JavaScript.
+  const length = [...text].length;
+  if (minLength !== undefined && length < minLength) {
+    throw new InvalidInput(minLength === 1 ? "Enter a text." : `Enter at least ${minLength} characters.`);
+  }
+  if (maxLength !== undefined && length > maxLength) {
+    throw new InvalidInput(`Enter at most ${maxLength} characters; this is ${length}.`);
+  }
+  if (typeof pattern === "string" && !matches(text, pattern)) {
+    throw new InvalidInput(`This does not match the pattern ${pattern}.`);
+  }
+}
+
+/**
+ * Whether a text matches a pattern of the server, whose language may be another one.
+ *
+ * @param {string} text
+ * @param {string} pattern
+ */
+function matches(text, pattern) {
+  try {
+    return new RegExp(pattern, "u").test(text);
+  } catch {
+    return true; // the server decides
+  }
+}
+
+/** @param {HTMLTextAreaElement} area */
+function grow(area) {
+  const lines = area.value.slice(0, 5000).split("\n").length;
+  area.rows = Math.min(Math.max(lines + 1, area.classList.contains("code") ? 4 : 2), 20);
+}

@@ -1,0 +1,228 @@
+/**
+ * A form for a request body.
+ */
+import { el, fill, uniqueId } from "./dom.js";
+import { InvalidInput, createEditor } from "./editors.js";
+import { sameJSON } from "./json.js";
+
+/** @typedef {import("./schemas.js").Input} Input */
+/** @typedef {import("./editors.js").Editor} Editor */
+/** @typedef {import("./types.js").Table} Table */
+/** @typedef {import("./types.js").Row} Row */
+/** @typedef {import("./api.js").ProblemEntry} ProblemEntry */
+
+export class Form {
+  /**
+   * @param {Input[]} inputs
+   * @param {Table | null} table The table that the body writes.
+   * @param {{onchange?: () => void}} [options]
+   */
+  constructor(inputs, table, { onchange } = {}) {
+    this.parts = inputs.map((input) => new Part(input, createEditor(input, table)));
+    this.alert = el("div", { class: "form-alert", role: "alert" });
+    this.element = el("div", { class: "fields" }, this.alert, this.parts.map((part) => part.element));
+    const changed = () => onchange?.();
+    this.element.addEventListener("input", changed);
+    this.element.addEventListener("change", changed);
+  }
+
+  /**
+   * Show values, by the names in the body.
+   *
+   * @param {Row} values
+   */
+  write(values) {
+    for (const part of this.parts) part.write(values[part.input.name]);
+  }
+
+  /**
+   * The values that differ from those that were shown.
+   *
+   * @returns {Row | null} Null if a value is not valid; its message is shown then.
+   */
+  changes() {
+    return this.#read((part, value) => value !== undefined && !sameJSON(value, part.shown));
+  }
+
+  /**
+   * All values of a new row; what was not entered is left to the server.
+   *
+   * @returns {Row | null} As `changes`.
+   */
+  values() {
+    return this.#read((part, value) => {
+      if (value === undefined) {
+        if (part.input.required) throw new InvalidInput("Enter a value.");
+        return false;
+      }
+      const isDefault = sameJSON(value, part.shown);
+      return part.input.required || !isDefault;
+    });
+  }
+
+  /**
+   * @param {(part: Part, value: any) => boolean} isSent
+   * @returns {Row | null}
+   */
+  #read(isSent) {
+    /** @type {Row} */
+    const body = {};
+    /** @type {Part | null} */
+    let first = null;
+    this.clear();
+    for (const part of this.parts) {
+      try {
+        const value = part.editor.read();
+        if (isSent(part, value)) body[part.input.name] = value;
+      } catch (error) {
+        if (!(error instanceof InvalidInput)) throw error;
+        part.fail(error.message);
+        first ??= part;
+      }
+    }
+    first?.editor.control.focus();
+    return first === null ? body : null;
+  }
+
+  /** Whether something was typed that is not sent yet. */
+  get isChanged() {
+    return this.parts.some((part) => part.isChanged);
+  }
+
+  clear() {
+    fill(this.alert);
+    for (const part of this.parts) part.fail("");
+  }
+
+  /**
+   * Show the errors of a response at their fields, and the others above the form.
+   *
+   * @param {string} message
+   * @param {ProblemEntry[]} errors
+   */
+  fail(message, errors) {
+    this.clear();
+    const others = errors.filter((entry) => !this.#failPart(entry));
+    const texts = errors.length === 0 || others.length > 0 ? [message, ...others.map((entry) => entry.message)] : [];
+    fill(this.alert, [...new Set(texts)].map((text) => el("p", {}, text)));
+    const invalid = this.parts.find((part) => part.message !== "");
+    if (invalid) invalid.editor.control.focus();
+    else this.alert.scrollIntoView({ block: "nearest" });
+  }
+
+  /**
+   * @param {ProblemEntry} entry
+   * @returns {boolean} Whether a field of the form has the error.
+   */
+  #failPart(entry) {
+    const name = pathOf(entry)[0] ?? entry.field;
+    const part = this.parts.find((each) => name === each.input.name || name === each.input.field?.name);
+    part?.fail(entry.message);
+    return part !== undefined;
+  }
+}
+
+/**
+ * The path of an error in the body of a single row, also for a row of a batch.
+ *
+ * @param {ProblemEntry} entry
+ * @returns {(string | number)[]}
+ */
+export function pathOf(entry) {
+  const path = entry.loc?.[0] === "body" ? entry.loc.slice(1) : [];
+  return typeof path[0] === "number" ? path.slice(1) : path;
+}
+
+/** A field of a form: its label, its input, its hint and its message. */
+class Part {
+  /**
+   * @param {Input} input
+   * @param {Editor} editor
+   */
+  constructor(input, editor) {
+    this.input = input;
+    this.editor = editor;
+    /** @type {any} */
+    this.shown = undefined;
+    this.message = "";
+    const id = uniqueId("field");
+    const hintId = `${id}-hint`;
+    const messageId = `${id}-message`;
+    editor.control.id = id;
+    editor.control.setAttribute("aria-describedby", `${hintId} ${messageId}`);
+    if (input.required) editor.control.setAttribute("aria-required", "true");
+    this.error = el("p", { class: "error", id: messageId });
+    const hints = [input.description, editor.hint ?? "", this.#defaultText()].filter((text) => text !== "");
+    this.element = el(
+      "div",
+      { class: "field", "data-field": input.name },
+      el("label", { for: id }, input.title, input.required && el("span", { class: "required" }, " required")),
+      editor.element,
+      el("p", { class: "hint", id: hintId }, hints.join(". ")),
+      this.error,
+    );
+  }
+
+  #defaultText() {
+    const { initial } = this.input;
+    if (initial === undefined || initial === null || initial === "" || typeof initial === "object") return "";
+    return `By default ${initial}`;
+  }
+
+  /** @param {any} value */
+  write(value) {
+    this.editor.write(value);
+    try {
+      // As the editor reads it, so that its form of the same value is no change.
+      this.shown = this.editor.read();
+    } catch {
+      this.shown = value;
+    }
+  }
+
+  get isChanged() {
+    try {
+      return !sameJSON(this.editor.read(), this.shown);
+    } catch {
+      return true;
+    }
+  }
+
+  /** @param {string} message Empty to remove it. */
+  fail(message) {
+    this.message = message;
+    this.error.textContent = message;
+    if (message) this.editor.control.setAttribute("aria-invalid", "true");
+    else this.editor.control.removeAttribute("aria-invalid");
+    this.element.classList.toggle("invalid", message !== "");
+  }
+}
+
+/**
+ * The buttons of a form.
+ *
+ * @param {string} label What the main button says.
+ * @param {...(Node | null)} others
+ */
+export function formFooter(label, ...others) {
+  const submit = el("button", { class: "button primary", type: "submit" }, label);
+  return { element: el("footer", {}, submit, others), submit };
+}
+
+/**
+ * Disable a button while something is done.
+ *
+ * @param {HTMLButtonElement} submit
+ * @param {() => Promise<void>} work
+ */
+export async function busy(submit, work) {
+  submit.disabled = true;
+  submit.setAttribute("aria-busy", "true");
+  try {
+    await work();
+  } finally {
+    submit.disabled = false;
+    submit.removeAttribute("aria-busy");
+  }
+}
+

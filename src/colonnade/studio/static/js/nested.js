@@ -1,0 +1,101 @@
+/**
+ * Rows of a relation that are created with a new row, in the same request.
+ */
+import { nounOf, tableNamed, words } from "./catalog.js";
+import { button, el } from "./dom.js";
+import { Form, pathOf } from "./form.js";
+import { inputsOf } from "./schemas.js";
+
+/** @typedef {import("./types.js").Table} Table */
+/** @typedef {import("./types.js").Relation} Relation */
+/** @typedef {import("./types.js").Row} Row */
+
+/**
+ * The lists that the body of a new row may contain.
+ *
+ * @param {Table} table
+ * @returns {Relation[]}
+ */
+export function nestedRelations(table) {
+  return table.relations.filter(
+    (relation) => relation.nested && relation.kind === "many" && tableNamed(relation.table)?.create,
+  );
+}
+
+export class NestedRows {
+  /**
+   * @param {Relation} relation
+   * @param {() => void} onchange
+   */
+  constructor(relation, onchange) {
+    this.relation = relation;
+    this.onchange = onchange;
+    /** @type {{form: Form, element: HTMLElement}[]} */
+    this.entries = [];
+    const table = tableNamed(relation.table);
+    this.noun = table ? nounOf(table) : relation.name;
+    this.list = el("div", { class: "nested-rows" });
+    this.element = el(
+      "fieldset",
+      { class: "nested" },
+      el("legend", {}, words(relation.name)),
+      this.list,
+      button(`Add a ${this.noun}`, () => this.#add()),
+    );
+  }
+
+  #add() {
+    const table = tableNamed(this.relation.table);
+    if (table === null) return;
+    const given = new Set(this.relation.pairs.map(([, there]) => there));
+    const others = new Set(table.relations.map((relation) => relation.name));
+    const inputs = inputsOf(table.create ?? {}, table).filter(
+      (input) => !given.has(input.field?.name ?? input.name) && !others.has(input.name),
+    );
+    const form = new Form(inputs, table, { onchange: this.onchange });
+    form.write(Object.fromEntries(inputs.map((input) => [input.name, input.initial])));
+    const entry = {
+      form,
+      element: el(
+        "div",
+        { class: "nested-row", role: "group", "aria-label": `${words(this.noun)} ${this.entries.length + 1}` },
+        form.element,
+        button("Remove", () => this.#remove(entry), { class: "button quiet" }),
+      ),
+    };
+    this.entries.push(entry);
+    this.list.append(entry.element);
+    this.onchange();
+    form.parts[0]?.editor.control.focus();
+  }
+
+  /** @param {{form: Form, element: HTMLElement}} entry */
+  #remove(entry) {
+    this.entries.splice(this.entries.indexOf(entry), 1);
+    entry.element.remove();
+    this.onchange();
+  }
+
+  get isChanged() {
+    return this.entries.length > 0;
+  }
+
+  /** @returns {Row[] | null} Null if a value is not valid. */
+  values() {
+    const rows = this.entries.map(({ form }) => form.values());
+    return rows.includes(null) ? null : /** @type {Row[]} */ (rows);
+  }
+
+  /**
+   * Show an error at its row.
+   *
+   * @param {import("./api.js").ProblemEntry} entry
+   * @returns {boolean} Whether it is about one of these rows.
+   */
+  fail(entry) {
+    const [name, index, ...rest] = pathOf(entry);
+    const form = name === this.relation.name ? this.entries[Number(index)]?.form : undefined;
+    form?.fail(entry.message, [{ ...entry, loc: ["body", ...rest] }]);
+    return form !== undefined;
+  }
+}

@@ -1,0 +1,287 @@
+/**
+ * The rows that are related to a row: lists, links with their fields, and trees.
+ */
+import { RequestError, linkedQuery, send } from "./api.js";
+import { can, fieldOf, hasKey, keyOf, keySegment, labelOf, nounOf, pageUrl, rowUrl, tableNamed, tableUrl, words } from "./catalog.js";
+import { ask, failure, openDialog } from "./dialogs.js";
+import { button, el, fill, uniqueId } from "./dom.js";
+import { Form, busy, formFooter } from "./form.js";
+import { Grid } from "./grid.js";
+import { notify } from "./notices.js";
+import { createPicker } from "./picker.js";
+import { rowsOf } from "./rows.js";
+import { inputsOf } from "./schemas.js";
+import { withSignIn } from "./sign-in.js";
+import { cell } from "./values.js";
+
+/** @typedef {import("./types.js").Table} Table */
+/** @typedef {import("./types.js").Relation} Relation */
+/** @typedef {import("./types.js").Row} Row */
+
+const SHOWN = 20;
+const SHOWN_IN_TREE = 200;
+const MOST_COLUMNS = 6;
+
+/**
+ * A section for each list of related rows.
+ *
+ * @param {Table} table
+ * @param {string} key
+ * @param {Row} row
+ */
+export function relationSections(table, key, row) {
+  const listed = table.relations.filter((relation) => relation.listed);
+  return listed.map((relation) => new RelationSection(table, key, row, relation).element);
+}
+
+class RelationSection {
+  /**
+   * @param {Table} table
+   * @param {string} key
+   * @param {Row} row
+   * @param {Relation} relation
+   */
+  constructor(table, key, row, relation) {
+    this.table = table;
+    this.key = key;
+    this.row = row;
+    this.relation = relation;
+    this.target = tableNamed(relation.table);
+    this.isTree = false;
+    this.body = el("div", { class: "grid-area" });
+    const id = uniqueId("relation");
+    this.element = el(
+      "section",
+      { class: "relation", id: `relation-${relation.name}`, "aria-labelledby": id },
+      el("header", {}, el("h2", { id }, words(relation.name)), el("div", { class: "toolbar" }, this.#buttons())),
+      this.body,
+    );
+    this.load();
+  }
+
+  get path() {
+    return `data/${this.table.id}/${this.key}/${this.relation.name}`;
+  }
+
+  #buttons() {
+    const { relation, target } = this;
+    const noun = target ? nounOf(target) : relation.name;
+    const isOwned = relation.kind === "many";
+    return [
+      relation.tree &&
+        button("Whole tree", (event) => {
+          this.isTree = !this.isTree;
+          if (event.currentTarget instanceof HTMLElement) event.currentTarget.setAttribute("aria-pressed", String(this.isTree));
+          this.load();
+        }, { "aria-pressed": "false" }),
+      relation.linkable && button("Link\u2026", () => this.#openLink()),
+      relation.creatable && target?.create && button(`Add a ${noun}`, () => this.#openCreate(target)),
+      !relation.creatable && isOwned && target && can(target, "create") && el("a", { class: "button", href: this.#newUrl(target) }, `Add a ${noun}`),
+      target && isOwned && can(target, "list") && this.#allUrl(target) && el("a", { class: "button quiet", href: this.#allUrl(target) }, "Show all"),
+    ];
+  }
+
+  /** @param {Table} target */
+  #newUrl(target) {
+    const query = new URLSearchParams(this.relation.pairs.map(([here, there]) => [there, String(this.row[here])]));
+    return pageUrl(`tables/${target.id}/new?${query}`);
+  }
+
+  /** @param {Table} target */
+  #allUrl(target) {
+    const filters = this.relation.pairs.map(([here, there]) => [fieldOf(target, there)?.filters.eq ?? "", String(this.row[here])]);
+    if (filters.some(([name]) => name === "")) return "";
+    return tableUrl(target, new URLSearchParams(filters).toString());
+  }
+
+  async load() {
+    const query = this.isTree ? `depth=all&limit=${SHOWN_IN_TREE}` : `limit=${SHOWN}`;
+    try {
+      const answer = await withSignIn(() => send("GET", `${this.path}?${query}`));
+      const rows = rowsOf(this.table, answer.data);
+      if (rows.length === 0) fill(this.body, el("p", { class: "hint" }, "None."));
+      else if (this.isTree) fill(this.body, this.#tree(rows));
+      else fill(this.body, this.#list(rows), linkedQuery(answer.headers, "next") !== null && el("p", { class: "hint" }, `The first ${rows.length}.`));
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      fill(this.body, failure(error, () => this.load()));
+    }
+  }
+
+  /** @param {Row[]} rows */
+  #list(rows) {
+    const { target } = this;
+    if (target !== null && !this.relation.linkable) {
+      const joined = new Set(this.relation.pairs.map(([, there]) => there));
+      const fields = target.fields.filter((field) => !joined.has(field.name)).slice(0, MOST_COLUMNS);
+      return new Grid(target, fields, [], rows, { order: "", sort: null, select: null }).element;
+    }
+    return el(
+      "ul",
+      { class: "links" },
+      rows.map((row) => el("li", {}, this.#linkedRow(row), this.relation.linkable && this.#unlinkButton(row))),
+    );
+  }
+
+  /** @param {Row} row */
+  #linkedRow(row) {
+    const { target, relation } = this;
+    if (relation.kind === "association") return this.#linkText(row);
+    if (target === null || !hasKey(target, row)) return el("span", {}, cell(row));
+    return el("a", { href: rowUrl(target, keyOf(target, row)) }, labelOf(target, row));
+  }
+
+  /**
+   * The row of a link table: the row that it leads to, and its own fields.
+   *
+   * @param {Row} row
+   */
+  #linkText(row) {
+    const { relation } = this;
+    const end = tableNamed(relation.link_table);
+    const segment = keySegment(relation.link_columns.map((name) => row[name]));
+    const text = relation.link_columns.map((name) => row[name]).join(", ");
+    const own = Object.entries(row).filter(([name]) => relation.link?.properties?.[name] !== undefined);
+    return el(
+      "span",
+      {},
+      end === null ? text : el("a", { href: rowUrl(end, segment) }, text),
+      own.map(([name, value]) => el("span", { class: "hint" }, ` ${words(name)}: `, cell(value))),
+    );
+  }
+
+  /** @param {Row} row */
+  #targetSegment(row) {
+    const { target, relation } = this;
+    if (relation.kind === "association") return keySegment(relation.link_columns.map((name) => row[name]));
+    return target === null ? "" : keyOf(target, row);
+  }
+
+  /** @param {Row} row */
+  #unlinkButton(row) {
+    const segment = this.#targetSegment(row);
+    const unlink = async () => {
+      if (!(await ask("Remove this link?", "Remove", { danger: true }))) return;
+      try {
+        await withSignIn(() => send("DELETE", `${this.path}/${segment}`));
+        notify("Removed the link.");
+        this.load();
+      } catch (error) {
+        notify(error instanceof Error ? error.message : "The link was not removed.", { kind: "error" });
+      }
+    };
+    return button("Remove", unlink, { class: "button quiet", "aria-label": `Remove the link to ${segment}` });
+  }
+
+  /** @param {Row[]} rows */
+  #tree(rows) {
+    const { target, relation } = this;
+    if (target === null) return el("p", {}, `${rows.length} rows`);
+    const [pair] = relation.pairs;
+    if (!pair) return null;
+    const [here, there] = pair;
+    const below = (/** @type {any} */ parent) => {
+      const children = rows.filter((row) => String(row[there]) === String(parent));
+      if (children.length === 0) return null;
+      /** @type {HTMLElement} */
+      const list = el(
+        "ul",
+        { class: "tree" },
+        children.map((row) => el("li", {}, el("a", { href: rowUrl(target, keyOf(target, row)) }, labelOf(target, row)), below(row[here]))),
+      );
+      return list;
+    };
+    return below(this.row[here]);
+  }
+
+  #openLink() {
+    const { relation } = this;
+    const end = tableNamed(relation.link_table);
+    const picker = end === null || end.key.length > 1 ? null : createPicker(end, false);
+    const plain = el("input", { type: "text" });
+    const control = picker?.control ?? plain;
+    const id = uniqueId("target");
+    control.id = id;
+    const form = new Form(inputsOf(relation.link ?? {}, null), null);
+    form.write(Object.fromEntries(form.parts.map(({ input }) => [input.name, input.initial])));
+    const footer = formFooter("Link", button("Cancel", () => dialog.close()));
+    const save = async () => {
+      const value = picker ? picker.read() : plain.value.trim();
+      const body = form.values();
+      if (value === undefined || value === null || value === "") {
+        control.focus();
+        return;
+      }
+      if (body === null) return;
+      const segment = picker ? keySegment([value]) : value;
+      try {
+        await withSignIn(() => send("PUT", `${this.path}/${segment}`, relation.link === null ? {} : { body }));
+        dialog.close();
+        notify("Linked.");
+        this.load();
+      } catch (error) {
+        if (!(error instanceof RequestError)) throw error;
+        form.fail(error.message, error.errors);
+      }
+    };
+    const element = el(
+      "form",
+      {
+        novalidate: true,
+        onsubmit: (/** @type {Event} */ event) => {
+          event.preventDefault();
+          busy(footer.submit, save);
+        },
+      },
+      el("div", { class: "field" }, el("label", { for: id }, end ? words(nounOf(end)) : "Key"), picker?.element ?? plain),
+      form.element,
+      footer.element,
+    );
+    const dialog = openDialog(`Link ${words(relation.name).toLowerCase()}`, [element]);
+    control.focus();
+  }
+
+  /** @param {Table} target */
+  #openCreate(target) {
+    const given = new Set(this.relation.pairs.map(([, there]) => there));
+    const others = new Set(target.relations.map((relation) => relation.name));
+    const inputs = inputsOf(target.create ?? {}, target).filter(
+      (input) => !given.has(input.field?.name ?? input.name) && !others.has(input.name),
+    );
+    const form = new Form(inputs, target);
+    form.write(Object.fromEntries(inputs.map((input) => [input.name, input.initial])));
+    const footer = formFooter(`Create ${nounOf(target)}`, button("Cancel", () => close()));
+    const save = async () => {
+      const body = form.values();
+      if (body === null) return;
+      try {
+        await withSignIn(() => send("POST", this.path, { body }));
+        dialog.close();
+        notify(`Created a ${nounOf(target)}.`);
+        this.load();
+      } catch (error) {
+        if (!(error instanceof RequestError)) throw error;
+        form.fail(error.message, error.errors);
+      }
+    };
+    const element = el(
+      "form",
+      {
+        novalidate: true,
+        onsubmit: (/** @type {Event} */ event) => {
+          event.preventDefault();
+          busy(footer.submit, save);
+        },
+      },
+      form.element,
+      footer.element,
+    );
+    const canClose = async () =>
+      !form.isChanged || ask("Close without saving?", "Close", { detail: "What you typed is lost then.", danger: true, cancel: "Go on" });
+    const close = async () => {
+      if (await canClose()) dialog.close();
+    };
+    const dialog = openDialog(`New ${nounOf(target)}`, [element], { canClose });
+    form.parts[0]?.editor.control.focus();
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * The request for what the page shows, as curl, Python and TypeScript.
+ */
+import { openDialog } from "./dialogs.js";
+import { button, el, fill } from "./dom.js";
+import { notify } from "./notices.js";
+
+/** @typedef {import("./types.js").Table} Table */
+/** @typedef {import("./api.js").Answer} Answer */
+
+/**
+ * Show a request.
+ *
+ * @param {Table} table
+ * @param {string} below The path below that of the Resource, with the query.
+ * @param {Answer | null} answer
+ */
+export function openRequest(table, below, answer) {
+  const url = `${location.origin}${root()}${table.url}${below}`;
+  const code = el("code", {});
+  const pre = el("pre", { tabindex: "0" }, code);
+  /** @type {[string, string][]} */
+  const languages = [
+    ["curl", curl(url)],
+    ["Python", python(url)],
+    ["TypeScript", typescript(url)],
+  ];
+  const tabs = languages.map(([name, text]) => {
+    const tab = button(name, () => choose(tab, text), { class: "button tab", "aria-pressed": "false" });
+    return { tab, text };
+  });
+  const choose = (/** @type {HTMLElement} */ chosen, /** @type {string} */ text) => {
+    for (const { tab } of tabs) tab.setAttribute("aria-pressed", String(tab === chosen));
+    fill(code, text);
+  };
+  const copy = button("Copy", async () => {
+    await navigator.clipboard.writeText(code.textContent ?? "");
+    notify("Copied.");
+  });
+  openDialog(
+    "Request",
+    [
+      answer !== null && el("p", { class: "hint" }, timing(answer)),
+      !table.is_public && el("p", { class: "hint" }, "Only Studio serves this table: its path is not one of the API."),
+      el("div", { class: "tabs", role: "group", "aria-label": "Language" }, tabs.map(({ tab }) => tab), copy),
+      pre,
+    ],
+    { wide: true },
+  );
+  const [first] = tabs;
+  if (first) choose(first.tab, first.text);
+}
+
+/** @param {Answer} answer */
+export function timing(answer) {
+  const whole = `${answer.milliseconds.toFixed(0)} ms`;
+  if (answer.serverMilliseconds === null) return `Answered in ${whole}.`;
+  return `Answered in ${whole}, of which the API took ${answer.serverMilliseconds.toFixed(1)} ms.`;
+}
+
+/** What the URL begins with if the application is mounted below another path. */
+function root() {
+  return document.documentElement.dataset.root ?? "";
+}
+
+/** @param {string} url */
+function curl(url) {
+  return `curl '${url.replaceAll("'", "%27")}'`;
+}
+
+/** @param {string} url */
+function python(url) {
+  const text = JSON.stringify(url);
+  return `import httpx\n\nresponse = httpx.get(${text})\nresponse.raise_for_status()\nrows = response.json()`;
+}
+
+/** @param {string} url */
+function typescript(url) {
+  const text = JSON.stringify(url);
+  return `const response = await fetch(${text});\nif (!response.ok) throw new Error(await response.text());\nconst rows = await response.json();`;
+}
