@@ -18,7 +18,6 @@ _OF_THE_ROUTE = (
     "fastapi",
     "fastapi_function_astack",
     "fastapi_inner_astack",
-    "fastapi_middleware_astack",
     "path_params",
     "route",
     "router",

@@ -22,7 +22,6 @@ from colonnade.studio._served_tables import ServedTable
 from colonnade.studio._table_facts import table_facts
 from colonnade.studio.diagram import SchemaGraph, svg
 
-
 T = TypeVar("T")
 
 

@@ -107,8 +107,8 @@ class SchemaGraph:
             models: The models of the tables.
             hidden: The columns to leave out.
         """
-        shapes = {shape.table: shape for shape in map(Shape.of, models)}
-        tables = {_name(table): table for table in _with_links(shapes)}
+        shapes = _with_links({shape.table: shape for shape in map(Shape.of, models)})
+        tables = {_name(table): table for table in shapes}
         links = {name: relation for name in sorted(tables) if (relation := _link(tables[name]))}
         relations = [
             relation
@@ -129,15 +129,18 @@ class SchemaGraph:
         )
 
 
-def _with_links(shapes: Mapping[Table, Shape]) -> list[Table]:
-    """The tables of the models, and link tables that have none."""
+def _with_links(shapes: Mapping[Table, Shape]) -> dict[Table, Shape | None]:
+    """The tables, and the link tables between them, of which some have no model."""
     links = [
-        relation.link.table
+        relation.link
         for shape in shapes.values()
         for relation in shape.relations.values()
         if relation.link is not None
     ]
-    return list(dict.fromkeys([*shapes, *links]))
+    with_links: dict[Table, Shape | None] = {
+        link.table: None if link.model is None else Shape.of(link.model) for link in links
+    }
+    return {**with_links, **shapes}
 
 
 def _name(table: Table) -> str:

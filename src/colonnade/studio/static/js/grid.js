@@ -18,7 +18,7 @@ export class Grid {
    * @param {Row[]} rows
    * @param {object} options
    * @param {string} options.order The order of the rows, as `order_by`.
-   * @param {((order: string) => void) | null} options.sort
+   * @param {((order: string, field: string) => void) | null} options.sort
    * @param {((rows: Row[]) => void) | null} options.select
    */
   constructor(table, fields, counted, rows, { order, sort, select }) {
@@ -96,7 +96,7 @@ export class Grid {
  * @param {Table} table
  * @param {Field} field
  * @param {string} order
- * @param {((order: string) => void) | null} sort
+ * @param {((order: string, field: string) => void) | null} sort
  */
 function headCell(table, field, order, sort) {
   const className = isNumeric(field) ? "number" : null;
@@ -111,7 +111,7 @@ function headCell(table, field, order, sort) {
   return el(
     "th",
     { scope: "col", class: className, "aria-sort": direction },
-    button(title, () => sort(next), { class: "sort", "data-mark": mark }),
+    button(title, () => sort(next, field.name), { class: "sort", "data-mark": mark, "data-sort": field.name }),
   );
 }
 

@@ -30,6 +30,9 @@ async function start() {
   startRouter(show);
 }
 
+/** @type {string | null} */
+let shownPath = null;
+
 /** @param {import("./router.js").Route} route */
 function show({ parts, query }) {
   const [section, id, below, key] = parts;
@@ -37,6 +40,9 @@ function show({ parts, query }) {
   navigation(nav, section === "tables" ? (table?.id ?? null) : (section ?? null));
   const page = content(section, table, below, key, id, query);
   fill(main, page);
+  // Only another page takes the focus: another query of the same one does not.
+  if (shownPath !== null && shownPath !== location.pathname) main.focus();
+  shownPath = location.pathname;
   document.title = `${main.querySelector("h1")?.textContent ?? ""} \u00b7 ${catalog.title}`;
 }
 

@@ -98,10 +98,7 @@ function withoutNull(schema, root) {
   const alternatives = schema.anyOf;
   if (!Array.isArray(alternatives)) return schema;
   const others = alternatives.filter((each) => each.type !== "null");
-  if (others.length === alternatives.length) {
-    // A decimal is a number or a text, of which the text is exact.
-    return others.find((each) => each.type === "string") ? { ...schema, pattern: undefined } : schema;
-  }
+  if (others.length === alternatives.length) return schema;
   if (others.length === 1) return { ...resolve(others[0], root), title: schema.title };
   return { ...schema, anyOf: others };
 }
@@ -130,6 +127,7 @@ function kindOf(schema) {
   if (schema.type === "string") return "text";
   if (schema.type === "integer" || schema.type === "boolean") return schema.type;
   if (schema.type === "number") return "float";
-  if (schema.anyOf?.some((/** @type {JSONSchema} */ each) => each.type === "string")) return "text";
-  return "json";
+  const types = (schema.anyOf ?? []).map((/** @type {JSONSchema} */ each) => each.type);
+  if (types.includes("number") && types.includes("string")) return "decimal";
+  return types.includes("string") ? "text" : "json";
 }

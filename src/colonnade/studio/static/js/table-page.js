@@ -27,6 +27,26 @@ export function tablePage(table, query) {
   return new TablePage(table, query).element;
 }
 
+/**
+ * What has the focus once the rows of another query are shown, since the page is made anew then.
+ *
+ * @type {string | null}
+ */
+let focused = null;
+
+/**
+ * Show what another query asks for.
+ *
+ * @param {URLSearchParams} query
+ * @param {string} focus The selector of what gets the focus.
+ */
+function show(query, focus) {
+  focused = focus;
+  setQuery(query);
+}
+
+const GRID = ".grid-scroll, .empty";
+
 class TablePage {
   /**
    * @param {Table} table
@@ -47,7 +67,7 @@ class TablePage {
       "section",
       { class: "table-page" },
       this.#header(),
-      filterChips(table, query, (filters) => setQuery(withFilters(query, filters))),
+      filterChips(table, query, (filters) => this.#filter(filters)),
       this.selection,
       this.body,
       this.footer,
@@ -58,8 +78,8 @@ class TablePage {
   #header() {
     const { table, query } = this;
     const actions = [
-      button("Filter", () => openFilters(table, query, (filters) => setQuery(withFilters(query, filters)))),
-      button("Columns", () => this.#openColumns()),
+      button("Filter", () => openFilters(table, query, (filters) => this.#filter(filters)), { "data-tool": "filter" }),
+      button("Columns", () => this.#openColumns(), { "data-tool": "columns" }),
       button("CSV", () => this.#save()),
       button("Request", () => openRequest(table, `?${requestQuery(table, query)}`, this.answer)),
       button("Reload", () => this.load()),
@@ -75,6 +95,11 @@ class TablePage {
     );
   }
 
+  /** @param {[string, string][]} filters */
+  #filter(filters) {
+    show(withFilters(this.query, filters), '[data-tool="filter"]');
+  }
+
   #search() {
     const { table, query } = this;
     const fields = searchFields(table);
@@ -85,7 +110,7 @@ class TablePage {
       const text = input.value.trim();
       if (text === "") changed.delete("where");
       else changed.set("where", searchConditions(table, text));
-      setQuery(changed);
+      show(changed, ".row-search");
     };
     const input = el("input", {
       type: "search",
@@ -122,20 +147,23 @@ class TablePage {
     } else {
       this.grid = new Grid(this.table, shownFields(this.table, this.query), countedRelations(this.table), this.rows, {
         order: this.query.get("order_by") ?? "",
-        sort: (order) => this.#sort(order),
+        sort: (order, field) => this.#sort(order, field),
         select: (rows) => this.#select(rows),
       });
       fill(this.body, this.grid.element);
     }
     this.#select([]);
     this.#showFooter();
+    const target = focused === null ? null : this.element.querySelector(focused);
+    focused = null;
+    if (target instanceof HTMLElement) target.focus({ preventScroll: true });
   }
 
   #emptyState() {
     const isFiltered = [...this.query.keys()].some((name) => !["order_by", "fields", "limit"].includes(name));
     return el(
       "div",
-      { class: "empty" },
+      { class: "empty", tabindex: "-1" },
       el("p", {}, isFiltered ? "No row matches." : `There are no ${titleOf(this.table).toLowerCase()} yet.`),
       isFiltered && el("a", { class: "button", href: pageUrl(`tables/${this.table.id}`) }, "Show all rows"),
     );
@@ -151,7 +179,7 @@ class TablePage {
         const value = next.get(name);
         if (value !== null) changed.set(name, value);
       }
-      setQuery(changed);
+      show(changed, GRID);
     };
     const previous = linkedQuery(answer.headers, "prev");
     const next = linkedQuery(answer.headers, "next");
@@ -164,7 +192,7 @@ class TablePage {
         onchange: () => {
           const changed = firstPage(query);
           changed.set("limit", size.value);
-          setQuery(changed);
+          show(changed, ".size select");
         },
       },
       sizes.sort((a, b) => a - b).map((each) => el("option", { value: each }, each)),
@@ -200,12 +228,15 @@ class TablePage {
     }
   }
 
-  /** @param {string} order */
-  #sort(order) {
+  /**
+   * @param {string} order
+   * @param {string} field The field whose head was clicked.
+   */
+  #sort(order, field) {
     const changed = firstPage(this.query);
     if (order === "") changed.delete("order_by");
     else changed.set("order_by", order);
-    setQuery(changed);
+    show(changed, `[data-sort="${CSS.escape(field)}"]`);
   }
 
   /** @param {Row[]} rows */
@@ -258,7 +289,7 @@ class TablePage {
       // Chosen columns keep their order, and new ones follow in that of the table.
       else changed.set("fields", [...new Set([...[...chosen].filter((name) => names.includes(name)), ...names])].join(","));
       dialog.close();
-      setQuery(changed);
+      show(changed, '[data-tool="columns"]');
     };
     const form = el(
       "form",
@@ -272,7 +303,7 @@ class TablePage {
           const changed = new URLSearchParams(query);
           changed.delete("fields");
           dialog.close();
-          setQuery(changed);
+          show(changed, '[data-tool="columns"]');
         }),
         el("button", { class: "button primary" }, "Show"),
       ),

@@ -1,0 +1,85 @@
+"""A real Chromium, and an app that it opens."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
+
+from colonnade import Database
+from tests.studio.browser.library import Library
+from tests.studio.serving import ServedStudio, served
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+OpenPage = Callable[..., Page]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, once for each module: while it runs, no test can have an event loop."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    """An app of many kinds of tables, served."""
+    db = Database(f"sqlite:///{tmp_path}/library.db")
+    library = Library(db)
+    with served(library.app) as server:
+        library.server = server
+        yield library
+    db.dispose()
+
+
+class Watched:
+    """What a page complains about: nothing, unless a test expects it."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def on_console(self, message: ConsoleMessage) -> None:
+        # Chromium reports every response that is not a success.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.messages.append(message.text)
+
+    def on_error(self, error: Error) -> None:
+        self.messages.append(str(error))
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Opens pages, each in a browser of its own, in which no error may occur."""
+    watched = Watched()
+    contexts = []
+
+    def open_(server: ServedStudio, path: str = "", **options: Any) -> Page:
+        options = {"viewport": {"width": 1280, "height": 800}, "timezone_id": "Europe/Berlin",
+                   "locale": "en-GB", **options}  # fmt: skip
+        context = browser.new_context(**options)
+        context.set_default_timeout(8000)
+        contexts.append(context)
+        context.add_cookies([{"name": "user", "value": "admin", "url": server.url}])
+        page = context.new_page()
+        page.on("console", watched.on_console)
+        page.on("pageerror", watched.on_error)
+        page.goto(f"{server.url}/studio/{path}")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert watched.messages == []
