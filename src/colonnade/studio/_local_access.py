@@ -32,13 +32,17 @@ class LocalAccess:
         hosts: The values of ``Host`` that the server answers, such as ``127.0.0.1:8000``.
         prefix: The path below which it protects the application; empty for all of it.
         token: The token; a random one by default.
+
+    Attributes:
+        hosts: The values of ``Host`` that the server answers.
+        token: The token.
     """
 
     def __init__(
         self, app: ASGIApp, hosts: Sequence[str], *, prefix: str = "", token: str | None = None
     ) -> None:
         self._app = app
-        self._hosts = frozenset(hosts)
+        self.hosts = frozenset(hosts)
         self._prefix = prefix
         self.token = token or secrets.token_urlsafe(24)
         # Cookies do not know ports: another Studio on this machine must not replace this one's.
@@ -71,7 +75,7 @@ class LocalAccess:
         """The response to a request that may not pass, or that brings the token."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if host not in self._hosts:
+        if host not in self.hosts:
             return PlainTextResponse(
                 f"This server does not answer requests for the host {host[:100]!r}.", 421
             )

@@ -46,10 +46,15 @@ def library(tmp_path: Path) -> Iterator[Library]:
 
 
 class Watched:
-    """What a page complains about: nothing, unless a test expects it."""
+    """What a page complains about: nothing but what a test expects."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
+        self.expects = ""
+
+    @property
+    def unexpected(self) -> list[str]:
+        return [each for each in self.messages if not self.expects or self.expects not in each]
 
     def on_console(self, message: ConsoleMessage) -> None:
         # Chromium reports every response that is not a success.
@@ -61,9 +66,13 @@ class Watched:
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
+def watched() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+def open_page(browser: Browser, watched: Watched) -> Iterator[OpenPage]:
     """Opens pages, each in a browser of its own, in which no error may occur."""
-    watched = Watched()
     contexts = []
 
     def open_(server: ServedStudio, path: str = "", **options: Any) -> Page:
@@ -82,4 +91,4 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     yield open_
     for context in contexts:
         context.close()
-    assert watched.messages == []
+    assert watched.unexpected == []

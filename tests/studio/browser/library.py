@@ -147,7 +147,7 @@ def make_models() -> dict[str, type[Any]]:
         reader: Optional["Reader"] = Relationship(back_populates="loans")
 
     class Reader(SQLModel, table=True):
-        id: str = Field(primary_key=True, max_length=40)
+        id: str = Field(primary_key=True, max_length=80)
         name: str
         loans: list[Loan] = Relationship(back_populates="reader", passive_deletes="all")
 

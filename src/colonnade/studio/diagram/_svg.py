@@ -86,9 +86,10 @@ class _Drawing:
         width = round(self._layout.size.width + 2 * MARGIN + LOOP)
         height = round(self._layout.size.height + 2 * MARGIN)
         lines, labels = self._relations()
+        role = "group" if self._is_embedded else "img"  # the tables on the page are links
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="diagram" width="{width}" '
-            f'height="{height}" viewBox="0 0 {width} {height}" role="img" aria-label="{title}">',
+            f'height="{height}" viewBox="0 0 {width} {height}" role="{role}" aria-label="{title}">',
             f"<title>{title}</title>",
             "" if self._is_embedded else f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>",
             f'<rect class="page" width="{width}" height="{height}"/>',

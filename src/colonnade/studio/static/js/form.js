@@ -156,7 +156,12 @@ class Part {
     this.element = el(
       "div",
       { class: "field", "data-field": input.name },
-      el("label", { for: id }, input.title, input.required && el("span", { class: "required" }, " required")),
+      el(
+        "span",
+        { class: "field-title" },
+        el("label", { for: id }, input.title),
+        input.required && el("span", { class: "required", "aria-hidden": "true" }, "required"),
+      ),
       editor.element,
       el("p", { class: "hint", id: hintId }, hints.join(". ")),
       this.error,
