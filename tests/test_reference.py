@@ -39,7 +39,10 @@ PUBLIC_PARTS = {
         "with_database",
     ),
     "colonnade.models": ("Bounds", "ColumnShape", "ForeignKeyShape", "LinkShape", "RelationShape"),
-    "colonnade.resources": ("OPERATIONS", "Operation"),
+    "colonnade.resources": (
+        "OPERATIONS", "ActionDescription", "FieldDescription", "Operation", "RelationDescription",
+        "ResourceDescription",
+    ),
 }  # fmt: skip
 """Packages with an internal interface, and their names that users need beside those above."""
 
@@ -54,6 +57,7 @@ INTERNAL = {
     "colonnade.query.inside_json": "serves `colonnade.query`",
     "colonnade.resources.openapi": "serves `colonnade.resources`",
     "colonnade.rows": "serves `colonnade.resources`",
+    "colonnade.studio": "Studio itself is in `colonnade`",
     "colonnade.studio.diagram": "serves `colonnade diagram`",
     "colonnade.templates": "serves `colonnade new`",
     "colonnade.writes": "serves `colonnade.resources`",

@@ -5,7 +5,12 @@ from colonnade.resources._resource import STANDARD, Resource
 from colonnade.resources._resource_checks import OPERATIONS
 from colonnade.resources._scoping import Unscoped
 from colonnade.resources.contract._envelope_fields import EnvelopeField
-from colonnade.resources.descriptions._resource_description import ResourceDescription
+from colonnade.resources.descriptions._resource_description import (
+    ActionDescription,
+    FieldDescription,
+    RelationDescription,
+    ResourceDescription,
+)
 from colonnade.resources.descriptions._studio_view import StudioView
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._exception_handlers import problems
@@ -15,10 +20,13 @@ from colonnade.resources.routes._route_builder import Operation
 __all__ = [
     "OPERATIONS",
     "STANDARD",
+    "ActionDescription",
     "EnvelopeField",
+    "FieldDescription",
     "Operation",
     "Problem",
     "ReadYourWrites",
+    "RelationDescription",
     "Resource",
     "ResourceDescription",
     "StudioView",

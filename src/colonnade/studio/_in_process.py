@@ -68,7 +68,7 @@ def api_scope(scope: Scope, table: ServedTable, below: str) -> Scope:
 
 def _root(scope: Scope) -> str:
     """What the path of the scope begins with if the application is mounted below it."""
-    root = str(scope.get("app_root_path", scope.get("root_path", "")))
+    root = str(scope.get("root_path", ""))
     return root if str(scope["path"]).startswith(f"{root}/") else ""
 
 

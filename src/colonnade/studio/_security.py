@@ -45,7 +45,7 @@ def refuse_other_origins(request: Request) -> None:
     origin = request.headers.get("origin")
     is_own = origin is None or origin.partition("://")[2] == request.headers.get("host")
     if site not in {"same-origin", "none"} or not is_own:
-        raise HTTPException(403, "Studio answers requests of its own pages only.")
+        raise HTTPException(403, "Studio only answers requests that its pages send.")
 
 
 def refuse_writes_without_token(request: Request) -> None:

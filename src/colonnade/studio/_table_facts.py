@@ -159,10 +159,12 @@ def _foreign_key(key: Mapping[str, Any]) -> str:
 
 def _index(index: Mapping[str, Any]) -> str:
     parts = index.get("expressions") or index["column_names"]
-    method = (index.get("dialect_options") or {}).get("postgresql_using", "btree")
+    options = index.get("dialect_options") or {}
+    method = options.get("postgresql_using", "btree")
+    where = next((options[key] for key in options if key.endswith("_where")), None)
     kind = "UNIQUE " if index["unique"] else ""
-    where = (index.get("dialect_options") or {}).get("postgresql_where")
-    return f"{kind}{method} ({', '.join(map(str, parts))})" + (f" WHERE {where}" if where else "")
+    condition = "" if where is None else f" WHERE {where}"
+    return f"{kind}{method} ({', '.join(map(str, parts))}){condition}"
 
 
 _POSTGRESQL_SIZE = text(

@@ -72,7 +72,7 @@ def watched() -> Watched:
 
 @pytest.fixture
 def open_page(browser: Browser, watched: Watched) -> Iterator[OpenPage]:
-    """Opens pages, each in a browser of its own, in which no error may occur."""
+    """Opens pages, each in a separate browser, in which no error may occur."""
     contexts = []
 
     def open_(server: ServedStudio, path: str = "", **options: Any) -> Page:

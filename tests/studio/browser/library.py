@@ -107,6 +107,14 @@ class Library:
             ]
             return keys[0] if len(keys) == 1 else tuple(keys)
 
+    def change(self, model: str, key: Any, **values: Any) -> None:
+        """Change a row, as someone else does."""
+        with self.db.session() as session:
+            row = session.get_one(self.models[model], key)
+            for name, value in values.items():
+                setattr(row, name, value)
+            session.commit()
+
     def get(self, model: str, key: Any) -> Any:
         """Load a row."""
         with self.db.session() as session:

@@ -75,9 +75,7 @@ def test_pages_of_rows(library: Library, open_page: OpenPage, screen: dict[str, 
     check(page)
     page.keyboard.press("Escape")
     page.get_by_label("Title").fill("Other")
-    with library.db.session() as session:
-        session.get(library.models["Book"], book).title = "Theirs"
-        session.commit()
+    library.change("Book", book, title="Theirs")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("dialog", name="Changed by someone else")).to_be_visible()
     check(page)

@@ -39,9 +39,7 @@ def test_one_s_own_version_can_be_discarded(library: Library, open_page: OpenPag
     key = library.add("Author", name="Ada")
     page = open_page(library.server, f"tables/authors/rows/{key}")
     page.get_by_label("Name").fill("Mine")
-    with library.db.session() as session:
-        session.get(library.models["Author"], key).name = "Theirs"
-        session.commit()
+    library.change("Author", key, name="Theirs")
     page.get_by_role("button", name="Save").click()
     page.get_by_role("button", name="Discard mine").click()
     expect(page.get_by_label("Name")).to_have_value("Theirs")

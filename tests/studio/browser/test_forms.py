@@ -296,9 +296,7 @@ def test_a_change_can_be_taken_back_unless_someone_has_changed_the_row_again(
     assert library.get("Author", key).name == "Ada"
     page.get_by_label("Name").fill("Adele")
     save(page)
-    with library.db.session() as session:
-        session.get(library.models["Author"], key).name = "Someone's"
-        session.commit()
+    library.change("Author", key, name="Someone's")
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("so it was not taken back")).to_be_visible()
     assert library.get("Author", key).name == "Someone's"

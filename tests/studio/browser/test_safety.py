@@ -1,5 +1,6 @@
 """Nothing in a row or a name is executed, and no other page can use Studio."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,33 +25,59 @@ SCRIPTS = (
 )
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
 def test_strings_of_script_in_every_field_execute_nothing(
-    script: str, library: Library, open_page: OpenPage
+    library: Library, open_page: OpenPage
 ) -> None:
-    library.add("Author", name=script)
-    library.add("Reader", id=script, name=script)
-    library.add("Tag", name=script[:40])
-    book = library.add("Book", title=script, author_id=1)
-    library.add("Loan", book_id=book, reader_id=script)
-    library.add("Shelf", room=script, number=1, label=script)
-    sheet = library.add("Sheet", text=script, note=script, tags=[script], settings={script: script})
+    for number, script in enumerate(SCRIPTS):
+        author = library.add("Author", name=script)
+        library.add("Reader", id=script, name=script)
+        library.add("Tag", name=script[:40])
+        book = library.add("Book", title=script, author_id=author)
+        library.add("Loan", book_id=book, reader_id=script)
+        library.add("Shelf", room=script, number=number, label=script)
+        library.add("Sheet", text=script, note=script, tags=[script], settings={script: script})
+    page = open_page(library.server)
     for path in (
         "tables/books",
-        f"tables/books/rows/{book}",
-        "tables/authors/rows/1",
+        *(f"tables/books/rows/{number}" for number in range(1, len(SCRIPTS) + 1)),
+        "tables/authors/rows/2",
         "tables/readers",
         "tables/shelves",
-        f"tables/sheets/rows/{sheet}",
+        "tables/sheets/rows/1",
         "tables/sheets",
-        f"tables/books?title={script}",
-        f"tables/{script}",
+        f"tables/books?title={SCRIPTS[1]}",
+        f"tables/{SCRIPTS[1]}",
     ):
-        page = open_page(library.server, path)
-        page.wait_for_load_state("networkidle")
+        page.goto(f"{library.server.url}/studio/{path}")
+        expect(page.locator("main h1")).to_be_visible()
+        page.wait_for_timeout(150)
         assert page.evaluate("window.hacked") is None, path
         assert page.locator("main script, main img, main svg").count() == 0
-        page.context.close()
+
+
+def test_strings_of_script_in_names_execute_nothing(
+    tmp_path: Path, browser: Browser, open_page: OpenPage
+) -> None:
+    url = f"sqlite:///{tmp_path}/names.db"
+    table, column = "<img src=x onerror='window.hacked=1'>", "<svg onload=window.hacked=1>"
+    with sqlite3.connect(tmp_path / "names.db") as connection:
+        connection.execute(f'CREATE TABLE "{table}" (id integer PRIMARY KEY, "{column}" text)')
+        connection.execute(f'INSERT INTO "{table}" VALUES (1, \'"><script>alert(1)</script>\')')
+        connection.execute(f'CREATE TABLE "{column}" ("{table}" text)')
+    connection.close()
+    app = app_of_url(url, writable=True)
+    Studio(app, dependencies=[Depends(lambda: None)], left_out=app.state.skipped, title=table)
+    with served(app) as server:
+        page = open_page(server)
+        expect(page.get_by_role("heading", name="Img src")).to_be_visible()
+        name = page.url.rpartition("/")[2]
+        for path in (f"tables/{name}", f"tables/{name}/new", f"tables/{name}/rows/1", "schema",
+                     f"schema/{name}"):  # fmt: skip
+            page.goto(f"{server.url}/studio/{path}")
+            expect(page.locator("main h1")).to_be_visible()
+            page.wait_for_timeout(150)
+            assert page.evaluate("window.hacked") is None, path
+            assert page.locator("main script, main img").count() == 0
 
 
 def test_control_characters_are_shown_and_do_not_turn_the_text_around(
@@ -130,7 +157,7 @@ def test_a_page_of_another_origin_neither_writes_nor_reads(
     )  # the browser lets it see no response
     page.evaluate("document.getElementById('form').submit()")
     page.wait_for_load_state("networkidle")
-    assert "pages only" in page.content()
+    assert "its pages send" in page.content()
     assert [library.get("Author", 1).name, library.get("Author", 2)] == ["Ada", None]
     context.close()
 

@@ -78,7 +78,9 @@ def test_svg_has_each_table_column_and_relation(graph: SchemaGraph) -> None:
 
 
 def test_svg_is_dark_where_the_system_is(graph: SchemaGraph) -> None:
-    assert "@media (prefers-color-scheme: dark)" in render(graph, "svg")
+    text = render(graph, "svg")
+    assert "color-scheme: light dark;" in text
+    assert "--text: light-dark(" in text
 
 
 def test_a_long_name_is_cut(graph: SchemaGraph) -> None:

@@ -53,6 +53,40 @@ class FieldDescription:
         references: The table and the column that it refers to; None without a foreign key.
         filters: The names of its query parameters, by operator.
         sortable: Whether ``order_by`` may name it.
+
+    Examples:
+        ```python
+        from fastapi import FastAPI, Request
+        from fastapi.testclient import TestClient
+
+        from colonnade import Database, Field, Relationship, Resource, SQLModel
+
+
+        class Project(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            tasks: list["Task"] = Relationship(back_populates="project")
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=80)
+            project_id: int | None = Field(default=None, foreign_key="project.id")
+            project: Project | None = Relationship(back_populates="tasks")
+
+
+        tasks = Resource(Task, Database("sqlite://"), include=["project"])
+        app = FastAPI()
+        app.include_router(tasks)
+
+
+        @app.get("/fields")
+        async def describe(request: Request) -> list[str]:
+            description = await tasks.describe(request)
+            return [field.name for field in description.fields]
+
+
+        print(TestClient(app).get("/fields").json())  # ['id', 'title', 'project_id']
+        ```
     """
 
     name: str
@@ -77,7 +111,7 @@ class RelationDescription:
     Attributes:
         name: Its name in paths and in ``include``.
         kind: ``one``, ``many``, ``many_to_many``, or ``association`` for rows of a link table with
-            fields of its own.
+            additional fields.
         table: The related table, with its schema unless that is the default one.
         nullable: Whether a row may have none.
         self_referential: Whether it leads to the same table.
@@ -95,6 +129,40 @@ class RelationDescription:
         link: The JSON schema of the fields of a link; None if it has none.
         link_table: The table at the other end of a link; None without a link table.
         link_columns: The fields of a link that refer to a row there.
+
+    Examples:
+        ```python
+        from fastapi import FastAPI, Request
+        from fastapi.testclient import TestClient
+
+        from colonnade import Database, Field, Relationship, Resource, SQLModel
+
+
+        class Project(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            tasks: list["Task"] = Relationship(back_populates="project")
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=80)
+            project_id: int | None = Field(default=None, foreign_key="project.id")
+            project: Project | None = Relationship(back_populates="tasks")
+
+
+        tasks = Resource(Task, Database("sqlite://"), include=["project"])
+        app = FastAPI()
+        app.include_router(tasks)
+
+
+        @app.get("/fields")
+        async def describe(request: Request) -> list[str]:
+            description = await tasks.describe(request)
+            return [f"{each.name}: {each.kind} of {each.table}" for each in description.relations]
+
+
+        print(TestClient(app).get("/fields").json())  # ['project: one of project']
+        ```
     """
 
     name: str
@@ -126,6 +194,45 @@ class ActionDescription:
         description: What it does; empty without a docstring.
         confirm: A question to ask before; None to ask nothing.
         form: The JSON schema of the request body; None if it has none.
+
+    Examples:
+        ```python
+        from fastapi import FastAPI, Request
+        from fastapi.testclient import TestClient
+
+        from colonnade import Database, Field, Relationship, Resource, SQLModel
+
+
+        class Project(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            tasks: list["Task"] = Relationship(back_populates="project")
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=80)
+            project_id: int | None = Field(default=None, foreign_key="project.id")
+            project: Project | None = Relationship(back_populates="tasks")
+
+
+        tasks = Resource(Task, Database("sqlite://"), include=["project"])
+        app = FastAPI()
+        app.include_router(tasks)
+
+
+        @tasks.action("Close")
+        def close(rows: list[Task]) -> str:
+            return f"Closed {len(rows)}"
+
+
+        @app.get("/fields")
+        async def describe(request: Request) -> list[str]:
+            description = await tasks.describe(request)
+            return [f"{action.title} at :{action.name}" for action in description.actions]
+
+
+        print(TestClient(app).get("/fields").json())  # ['Close at :close']
+        ```
     """
 
     name: str
@@ -156,6 +263,40 @@ class ResourceDescription:
         is_open: Whether each request may reach all rows and reads the same fields: there is no
             scope, and no schemas by role.
         studio: How Studio shows the rows.
+
+    Examples:
+        ```python
+        from fastapi import FastAPI, Request
+        from fastapi.testclient import TestClient
+
+        from colonnade import Database, Field, Relationship, Resource, SQLModel
+
+
+        class Project(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            tasks: list["Task"] = Relationship(back_populates="project")
+
+
+        class Task(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            title: str = Field(max_length=80)
+            project_id: int | None = Field(default=None, foreign_key="project.id")
+            project: Project | None = Relationship(back_populates="tasks")
+
+
+        tasks = Resource(Task, Database("sqlite://"), include=["project"])
+        app = FastAPI()
+        app.include_router(tasks)
+
+
+        @app.get("/fields")
+        async def describe(request: Request) -> list[str]:
+            description = await tasks.describe(request)
+            return [description.path, *description.operations[:3]]
+
+
+        print(TestClient(app).get("/fields").json())  # ['/tasks', 'list', 'create', 'read']
+        ```
     """
 
     name: str

@@ -73,16 +73,16 @@ class Action:
         Raises:
             ModelError: The name is not one for a path, or the function takes no rows.
         """
+        if "rows" not in signature(function).parameters:
+            raise ModelError(
+                f"The action {title!r} needs a parameter for the chosen rows, such as "
+                f"rows: list[Task]."
+            )
         chosen = name or function.__name__.replace("_", "-")
         if not _NAME.fullmatch(chosen):
             raise ModelError(
                 f"The action {title!r} has the name {chosen!r}. Use small letters, digits and "
                 f'hyphens: @tasks.action("Close", name="close").'
-            )
-        if "rows" not in signature(function).parameters:
-            raise ModelError(
-                f"The action {function.__name__} needs a parameter for the chosen rows, such as "
-                f"rows: list[Task]."
             )
         return cls(function, chosen, title, confirm, max_rows)
 
@@ -98,7 +98,7 @@ class Action:
         )
 
     def _annotations(self) -> dict[str, Any]:
-        return get_type_hints(self.function)
+        return get_type_hints(self.function, include_extras=True)
 
     def endpoint(
         self, context: Callable[[], ResourceContext], writable: Callable[..., Any]
