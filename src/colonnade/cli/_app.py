@@ -183,6 +183,9 @@ def studio(
         Optional[list[str]],  # noqa: UP045 - as above
         typer.Option(help="Show the tables of this schema instead of the default one. Repeatable."),
     ] = None,
+    show_sql: Annotated[
+        bool, typer.Option("--show-sql", help="Show the SQL and the plan of what a page shows.")
+    ] = False,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
     ] = True,
@@ -208,6 +211,7 @@ def studio(
         database_url,
         writable=writable,
         schemas=schema or (),
+        shows_sql=show_sql,
         opens_browser=browser,
     )
 

@@ -8,12 +8,10 @@ from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 
-from fastapi import Depends
-
 from colonnade.cli import _console
 from colonnade.cli._server import hosts_of, listen, serve, url_of
 from colonnade.database import Database
-from colonnade.studio import LocalAccess, Studio, require_local_access
+from colonnade.studio import LocalAccess, LocalStudio
 from colonnade.templates import lay_out
 
 
@@ -46,7 +44,7 @@ def serve_demo(directory: Path | None, host: str, port: int, database_url: str |
         with _console.out.status("Filling the database"):
             count = import_module("app.sample").fill()
         app = import_module("app.main").app
-        Studio(app, dependencies=[Depends(require_local_access)])
+        LocalStudio(app)
         access = LocalAccess(app, hosts_of(listener), prefix="/studio")
         _introduce(listener, count, directory, access)
         serve(access, listener)

@@ -8,9 +8,14 @@ from typing import Any
 
 from colonnade.errors import CommandError
 
+BACKLOG = 2048
+"""Connections that wait until the server accepts them, as uvicorn has by default."""
+
 
 def listen(host: str, port: int) -> socket.socket:
     """Bind a socket, so that a port in use is reported before anything else happens.
+
+    It listens at once: a browser that opens the URL waits for the server instead of failing.
 
     Raises:
         CommandError: The port is in use, or the address is not one of this machine.
@@ -20,6 +25,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise CommandError(

@@ -4,7 +4,7 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 
 from colonnade.cli import _console
 from colonnade.cli._serve import app_of_models, app_of_module, app_of_url
@@ -12,7 +12,7 @@ from colonnade.cli._server import hosts_of, listen, serve, url_of
 from colonnade.cli._tables import project_models
 from colonnade.database import Database
 from colonnade.project import Project
-from colonnade.studio import LocalAccess, Studio, require_local_access
+from colonnade.studio import LocalAccess, LocalStudio
 
 HOST = "127.0.0.1"
 """The only address: whoever reaches the port can see every row, with the token."""
@@ -25,6 +25,7 @@ def serve_studio(
     *,
     writable: bool,
     schemas: Sequence[str] = (),
+    shows_sql: bool = False,
     opens_browser: bool = True,
 ) -> None:
     """Serve Studio until the process is stopped.
@@ -35,6 +36,7 @@ def serve_studio(
         database_url: The database of a module or a project.
         writable: Whether rows can be written.
         schemas: The schemas of a database; by default its default schema.
+        shows_sql: Whether to show the SQL and the plan of what a page shows.
         opens_browser: Whether to open the page in the browser.
 
     Raises:
@@ -43,11 +45,7 @@ def serve_studio(
     """
     with listen(HOST, port) as listener:
         app = _app(target, database_url, schemas, writable=writable)
-        Studio(
-            app,
-            dependencies=[Depends(require_local_access)],
-            left_out=app.state.skipped,
-        )
+        LocalStudio(app, shows_sql=shows_sql, left_out=app.state.skipped)
         access = LocalAccess(app, hosts_of(listener))
         url = access.url(url_of(listener), "/studio/")
         _console.panel(

@@ -28,7 +28,7 @@ from colonnade.query import (
     named_tables,
     tables_of,
 )
-from colonnade.resources._explain import Explain
+from colonnade.resources._explain import Explain, Explanation, explain
 from colonnade.resources._fastapi_compat import declared_query_names
 from colonnade.resources._page_links import Neighbors, offset_links, page_cursors, page_links
 from colonnade.resources._table_context import ResourceContext
@@ -233,6 +233,13 @@ class ReadOperations:
         """Respond with a page of the table."""
         view = self.table_context.views.get(page.fields, page.include)
         return await respond_with_page(context, self.table_context, page, view, self.contract)
+
+    async def explain(self, page: Page) -> Explanation:
+        """Return the statement of a page of the table, and the plan of the database."""
+        view = self.table_context.views.get(page.fields, page.include)
+        statement = _page_plan(page, view, self.table_context.backend).statement
+        async with self.table_context.db.async_engine.connect() as connection:
+            return await connection.run_sync(explain, statement, page_values(page))
 
     async def row(self, request: Request, key: tuple[Any, ...]) -> Response:
         """Respond with one row, or with 304 if the client has its current version."""

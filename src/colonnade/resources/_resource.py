@@ -21,6 +21,7 @@ from colonnade.models import Idempotency, Shape, snake
 from colonnade.query import DEFAULT_LIMIT, Page, QueryableTable
 from colonnade.resources import _scoping, openapi
 from colonnade.resources._documented_queries import document_query
+from colonnade.resources._explain import Explanation
 from colonnade.resources._hook_decorators import HookDecorators
 from colonnade.resources._reached_tables import ReachedTables
 from colonnade.resources._reads import ReadOperations
@@ -579,6 +580,18 @@ class Resource(HookDecorators, APIRouter):
         if context.outside is not None and _scoping.VARY_KEY in context.outside.scope:
             _scoping.mark_private(context.outside, response)
         return response
+
+    async def explain(self, page: Page) -> Explanation:
+        """Explain the SQL with which ``answer`` would read a page, without reading it.
+
+        Args:
+            page: The page from ``query``.
+
+        Returns:
+            The statement, its values, and the plan of the database, for developers: it reveals
+            names of tables and columns that the schemas may hide.
+        """
+        return await self._schemas.reads_of(page).explain(page)
 
     async def aggregate(
         self, page: Page, *, group_by: Sequence[str] = (), aggregate: Sequence[str] = ("count",)

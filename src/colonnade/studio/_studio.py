@@ -123,10 +123,18 @@ class Studio:
                 Depends(refuse_writes_without_token),
             ],
         )
+        self._add_routes(router)
+        return router
+
+    @property
+    def features(self) -> dict[str, bool]:
+        """What the pages may offer besides the usual."""
+        return {}
+
+    def _add_routes(self, router: APIRouter) -> None:
         router.add_api_route("/catalog", self._catalog, methods=["GET"])
         router.add_api_route("/data/{path:path}", self._data, methods=METHODS)
         SchemaRoutes(lambda: self.tables).add_to(router)
-        return router
 
     def _pages(self) -> APIRouter:
         """The page, which has no data: its scripts show what its URL names."""
@@ -165,6 +173,7 @@ class Studio:
             "csrf": token,
             "tables": described,
             "left_out": self._left_out,
+            "features": self.features,
         }
         response.body = response.render(content)
         response.headers["content-length"] = str(len(response.body))

@@ -9,7 +9,7 @@ import { send, session } from "./api.js";
 /** @typedef {import("./types.js").Row} Row */
 
 /** @type {import("./types.js").CatalogData} */
-let data = { title: "", csrf: "", tables: [], left_out: [] };
+let data = { title: "", csrf: "", tables: [], left_out: [], features: {} };
 
 /** Load the catalog, or load it again. */
 export async function loadCatalog() {
@@ -23,6 +23,9 @@ export const catalog = {
   },
   get tables() {
     return data.tables;
+  },
+  get showsSQL() {
+    return data.features.sql === true;
   },
   get leftOut() {
     return data.left_out;

@@ -1,7 +1,9 @@
 /**
  * The request for what the page shows, as curl, Python and TypeScript.
  */
-import { openDialog } from "./dialogs.js";
+import { send } from "./api.js";
+import { catalog } from "./catalog.js";
+import { failure, openDialog } from "./dialogs.js";
 import { button, el, fill } from "./dom.js";
 import { notify } from "./notices.js";
 
@@ -37,6 +39,9 @@ export function openRequest(table, below, answer) {
     await navigator.clipboard.writeText(code.textContent ?? "");
     notify("Copied.");
   });
+  const sql = el("div", {});
+  const query = below.startsWith("?") ? below : null;
+  if (query !== null && catalog.showsSQL) showSQL(sql, table, query);
   openDialog(
     "Request",
     [
@@ -44,11 +49,38 @@ export function openRequest(table, below, answer) {
       !table.is_public && el("p", { class: "hint" }, "Only Studio serves this table: its path is not one of the API."),
       el("div", { class: "tabs", role: "group", "aria-label": "Language" }, tabs.map(({ tab }) => tab), copy),
       pre,
+      sql,
     ],
     { wide: true },
   );
   const [first] = tabs;
   if (first) choose(first.tab, first.text);
+}
+
+/**
+ * Show the SQL of a list, and the plan of the database.
+ *
+ * @param {HTMLElement} area
+ * @param {Table} table
+ * @param {string} query
+ */
+async function showSQL(area, table, query) {
+  try {
+    const { data } = await send("GET", `explain/${table.id}${query}`);
+    const values = Object.entries(data.parameters).map(([name, value]) => `${name} = ${value}`);
+    fill(
+      area,
+      el("h3", {}, "SQL"),
+      el("pre", { tabindex: "0", class: "sql" }, data.sql),
+      el("h3", {}, "Values"),
+      el("pre", { tabindex: "0" }, values.join("\n")),
+      el("h3", {}, "Plan"),
+      el("pre", { tabindex: "0" }, data.plan.join("\n")),
+    );
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    fill(area, failure(error));
+  }
 }
 
 /** @param {Answer} answer */

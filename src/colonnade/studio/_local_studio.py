@@ -1,0 +1,50 @@
+"""``LocalStudio``: the Studio of a command, which may also show the SQL of a request."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
+
+from colonnade.errors import QueryError
+from colonnade.studio._local_access import require_local_access
+from colonnade.studio._security import DATA_HEADERS
+from colonnade.studio._studio import Studio
+
+
+class LocalStudio(Studio):
+    """Studio on this machine, for whoever opened the URL with the token: see ``LocalAccess``.
+
+    Only it shows SQL, which reveals what schemas hide.
+
+    Args:
+        app: The application.
+        shows_sql: Whether it shows the SQL and the plan of what a page shows.
+        left_out: Tables that are not shown, with the reason.
+    """
+
+    def __init__(
+        self, app: FastAPI, *, shows_sql: bool = False, left_out: Sequence[str] = ()
+    ) -> None:
+        self._shows_sql = shows_sql
+        super().__init__(app, dependencies=[Depends(require_local_access)], left_out=left_out)
+
+    @property
+    def features(self) -> dict[str, bool]:
+        """What the pages may offer besides the usual."""
+        return {"sql": self._shows_sql}
+
+    def _add_routes(self, router: APIRouter) -> None:
+        super()._add_routes(router)
+        if self._shows_sql:
+            router.add_api_route("/explain/{table}", self._explain, methods=["GET"])
+
+    async def _explain(self, request: Request, table: str) -> Response:
+        served = self.tables.get(table)
+        if served is None:
+            raise HTTPException(404, f"Studio has no table {table[:100]!r}.")
+        try:
+            explanation = await served.resource.explain(served.resource.query(request))
+        except QueryError as error:
+            raise HTTPException(422, str(error)) from None
+        return JSONResponse(asdict(explanation), headers=dict(DATA_HEADERS))
