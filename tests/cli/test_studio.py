@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 
 from colonnade.templates import lay_out
 from tests.cli.running import colonnade, free_port, run_module
+from tests.cli.studio_demo import STUDIO, printed_until_end
 
 pytestmark = pytest.mark.slow
 
@@ -64,13 +64,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         processes.append(process)
-        output = ""
-        assert process.stdout is not None
-        while "╰" not in output:
-            line = process.stdout.readline()
-            assert line, process.communicate()
-            output += line
-        url = re.search(r"http://127\.0\.0\.1:\d+/studio/\?token=\S+", output)
+        output = printed_until_end(process)
+        url = STUDIO.search(output)
         assert url is not None
         return Opened(url[0], output)
 
