@@ -106,7 +106,15 @@ def app_of_url(url: str, schemas: Sequence[str] = (), *, writable: bool) -> Fast
     reflection = reflect_tables(db, schemas)
     skipped = [f"{name}, because {why}" for name, why in reflection.skipped.items()]
     paths = dict(zip(reflection.models.values(), _paths(reflection.models), strict=True))
-    return _app(str(db.url), db, paths, skipped, writable=writable)
+    app = _app(str(db.url), db, paths, skipped, writable=writable)
+    app.state.name = _name_of(db)
+    return app
+
+
+def _name_of(db: Database) -> str:
+    """A short name of a database: that of its file, or the last part of its URL."""
+    file = db.url.file
+    return file.name if file is not None else str(db.url).rpartition("/")[2].partition("?")[0]
 
 
 def _paths(tables: Iterable[str]) -> Iterator[str]:
@@ -148,6 +156,7 @@ def _app(
     problems(app)
     app.state.tables = [shape.name for shape in tables]
     app.state.skipped, app.state.writable = left_out, writable
+    app.state.name = title
     return app
 
 

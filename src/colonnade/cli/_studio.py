@@ -45,7 +45,7 @@ def serve_studio(
     """
     with listen(HOST, port) as listener:
         app = _app(target, database_url, schemas, writable=writable)
-        LocalStudio(app, shows_sql=shows_sql, left_out=app.state.skipped)
+        LocalStudio(app, title=app.state.name, shows_sql=shows_sql, left_out=app.state.skipped)
         access = LocalAccess(app, hosts_of(listener))
         url = access.url(url_of(listener), "/studio/")
         _console.panel(

@@ -19,15 +19,22 @@ class LocalStudio(Studio):
 
     Args:
         app: The application.
+        title: The title of the pages; by default that of the application.
         shows_sql: Whether it shows the SQL and the plan of what a page shows.
         left_out: Tables that are not shown, with the reason.
     """
 
     def __init__(
-        self, app: FastAPI, *, shows_sql: bool = False, left_out: Sequence[str] = ()
+        self,
+        app: FastAPI,
+        *,
+        title: str | None = None,
+        shows_sql: bool = False,
+        left_out: Sequence[str] = (),
     ) -> None:
         self._shows_sql = shows_sql
-        super().__init__(app, dependencies=[Depends(require_local_access)], left_out=left_out)
+        guards = [Depends(require_local_access)]
+        super().__init__(app, dependencies=guards, title=title, left_out=left_out)
 
     @property
     def features(self) -> dict[str, bool]:

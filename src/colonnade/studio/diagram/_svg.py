@@ -40,6 +40,9 @@ LOOP = 36.0
 SHIFT = 10.0
 """Pixels between lines that connect the same tables."""
 
+MANY_KEYS = 3
+"""From this number on, the foreign keys between two tables are one line."""
+
 MAX_TEXT = 48
 """Characters of a name or type; longer ones are cut."""
 
@@ -70,10 +73,11 @@ class _Drawing:
     def __init__(self, graph: SchemaGraph, *, is_embedded: bool) -> None:
         self._graph = graph
         self._is_embedded = is_embedded
+        self._lines = _bundled(graph.relations)
         self._numbers = {table.name: number for number, table in enumerate(graph.tables)}
         self._sizes = [_size(table) for table in graph.tables]
-        lines = [self._line(relation) for relation in graph.relations]
-        labels = [_width(relation.link) for relation in graph.relations if relation.link]
+        lines = [self._line(relation) for relation in self._lines]
+        labels = [_width(relation.link) for relation in self._lines if relation.link]
         self._layout: Layout = arrange(
             self._sizes,
             [(start, end) for start, end in lines if start != end],
@@ -127,12 +131,12 @@ class _Drawing:
 
     def _relations(self) -> tuple[list[str], list[str]]:
         """The lines and their labels."""
-        ends = [self._ends(relation) for relation in self._graph.relations]
+        ends = [self._ends(relation) for relation in self._lines]
         points = _spread([each for start, end in ends for each in ((start, end), (end, start))])
         paths, labels = [], []
         drawn: dict[tuple[int, int], int] = {}
         for number, (relation, (start, end)) in enumerate(
-            zip(self._graph.relations, ends, strict=True)
+            zip(self._lines, ends, strict=True)
         ):
             line = self._line(relation)
             shift = drawn.get(line, 0) * SHIFT
@@ -194,6 +198,33 @@ class _Anchor:
     x: float
     y: float
     side: int
+
+
+def _bundled(relations: Sequence[DiagramRelation]) -> list[DiagramRelation]:
+    """One line for many foreign keys between two tables; the rows of the tables show them."""
+    by_tables: dict[tuple[str, str], list[DiagramRelation]] = {}
+    for relation in relations:
+        by_tables.setdefault((relation.table, relation.target), []).append(relation)
+    lines: list[DiagramRelation] = []
+    for (table, target), between in by_tables.items():
+        keys = [relation for relation in between if relation.link is None]
+        if len(keys) < MANY_KEYS:
+            lines += between
+            continue
+        lines += [relation for relation in between if relation.link is not None]
+        is_required = all(key.target_cardinality == "one" for key in keys)
+        lines.append(
+            DiagramRelation(
+                table,
+                target,
+                (),
+                (),
+                "many",
+                "one" if is_required else "zero_or_one",
+                link=f"{len(keys)} keys",
+            )
+        )
+    return lines
 
 
 def _spread(ends: Sequence[tuple[_Anchor, _Anchor]]) -> list[Point]:

@@ -3,9 +3,9 @@
  */
 import { send } from "./api.js";
 import { can, catalog, pageUrl, tableUrl, titleOf } from "./catalog.js";
+import { Diagram } from "./diagram.js";
 import { failure } from "./dialogs.js";
 import { button, el, fill } from "./dom.js";
-import { navigate } from "./router.js";
 import { withSignIn } from "./sign-in.js";
 import { sizeText } from "./values.js";
 
@@ -22,17 +22,16 @@ export function schemaPage(table, id) {
 
 /** The diagram of all tables. */
 function overview() {
-  const drawing = el("div", { class: "diagram-area", tabindex: "0", role: "region", "aria-label": "Diagram" }, el("p", { class: "waiting", role: "status" }, "Drawing\u2026"));
+  const diagram = new Diagram();
   const drift = el("div", { class: "drift", role: "status" });
   const compare = button("Compare with the database", () => compareSchema(compare, drift));
   const isOpen = catalog.tables.every((table) => table.is_open);
-  load(drawing);
   return el(
     "section",
     { class: "schema-page" },
-    el("header", { class: "page-header" }, el("h1", {}, "Schema"), isOpen && el("div", { class: "toolbar" }, compare)),
+    el("header", { class: "page-header" }, el("h1", {}, "Schema"), diagram.tools, isOpen && el("div", { class: "toolbar" }, compare)),
     drift,
-    drawing,
+    diagram.area,
     el("h2", {}, "Tables"),
     el(
       "ul",
@@ -41,40 +40,6 @@ function overview() {
     ),
     catalog.leftOut.map((reason) => el("p", { class: "hint" }, `Left out: ${reason}`)),
   );
-}
-
-/** @param {HTMLElement} area */
-async function load(area) {
-  try {
-    const answer = await withSignIn(() => send("GET", "schema"));
-    const parsed = new DOMParser().parseFromString(String(answer.data), "image/svg+xml");
-    const drawing = document.importNode(parsed.documentElement, true);
-    for (const box of drawing.querySelectorAll("[data-table]")) makeLink(box);
-    fill(area, drawing);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    fill(area, failure(error, () => load(area)));
-  }
-}
-
-/**
- * Make the box of a table in the diagram lead to it.
- *
- * @param {Element} box
- */
-function makeLink(box) {
-  const name = box.getAttribute("data-table");
-  const table = catalog.tables.find((each) => each.table === name);
-  if (!table) return;
-  const link = document.createElementNS("http://www.w3.org/2000/svg", "a");
-  link.setAttribute("href", pageUrl(`schema/${table.id}`));
-  link.setAttribute("aria-label", titleOf(table));
-  link.addEventListener("click", (event) => {
-    event.preventDefault();
-    navigate(pageUrl(`schema/${table.id}`));
-  });
-  box.replaceWith(link);
-  link.append(box);
 }
 
 /**
