@@ -10,7 +10,7 @@ from colonnade.studio._table_facts import TableFacts, table_facts
 
 def facts_of(db: Database, model: Any, *hidden: str, with_size: bool = True) -> TableFacts:
     with db.engine.connect() as connection:
-        return table_facts(connection, model.__table__, hidden, with_size=with_size)
+        return table_facts(connection, model.__table__, hidden, ["team"], with_size=with_size)
 
 
 @pytest.fixture

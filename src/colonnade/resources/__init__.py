@@ -1,6 +1,10 @@
 """The HTTP API: ``Resource``, its routes, links, trees, scopes, problems."""
 
-from colonnade.resources._fastapi_compat import included_routers, inclusion_prefixes
+from colonnade.resources._fastapi_compat import (
+    included_routers,
+    inclusion_prefixes,
+    mounts_with,
+)
 from colonnade.resources._resource import STANDARD, Resource
 from colonnade.resources._resource_checks import OPERATIONS
 from colonnade.resources._scoping import Unscoped
@@ -33,5 +37,6 @@ __all__ = [
     "Unscoped",
     "included_routers",
     "inclusion_prefixes",
+    "mounts_with",
     "problems",
 ]

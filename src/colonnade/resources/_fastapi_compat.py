@@ -20,7 +20,7 @@ from fastapi.security.api_key import APIKeyBase
 from fastapi.security.base import SecurityBase
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Mount
 from starlette.types import Receive
 
 BODY_ERROR = "There was an error parsing the body"
@@ -106,6 +106,17 @@ def inclusion_prefixes(app: Any, router: APIRouter) -> list[str]:
     ]
 
 
+def mounts_with(app: Any, router: APIRouter) -> list[str]:
+    """Return the paths of the apps that are mounted in an app and include a router."""
+    return [
+        route.path
+        for route in app.router.routes
+        if isinstance(route, Mount)
+        and hasattr(route.app, "router")
+        and (inclusion_prefixes(route.app, router) or mounts_with(route.app, router))
+    ]
+
+
 def included_routers(app: Any) -> list[APIRouter]:
     """Return the routers that an app includes, also those in other routers, in order."""
     return [included for included, _ in _inclusions(app.router.routes, None)]
@@ -128,7 +139,33 @@ async def solve(dependency: Callable[..., Any], request: Request) -> Any:
     return await solve_dependency(params.Depends(dependency), request)
 
 
-async def solve_dependency(dependency: params.Depends, request: Request) -> Any:
+_SOLVED = "colonnade.solved_dependencies"
+"""Key in the ASGI scope: what ``solve_for_route`` has solved, as FastAPI caches it."""
+
+
+async def solve_for_route(dependencies: Iterable[params.Depends], request: Request) -> None:
+    """Solve the dependencies of a route for a request of another one.
+
+    Several calls for one request share what their dependencies depend on.
+
+    Raises:
+        HTTPException: A dependency refuses the request, and the route would.
+        RequestValidationError: The request lacks what a dependency needs.
+    """
+    cache = request.scope.setdefault(_SOLVED, {})
+    for marker in dependencies:
+        try:
+            await solve_dependency(marker, request, cache)
+        except HTTPException as error:
+            optional: Any = marker.dependency
+            if not isinstance(optional, OptionalDependency) or error.status_code not in {401, 403}:
+                raise
+            optional.failed(request, error)
+
+
+async def solve_dependency(
+    dependency: params.Depends, request: Request, cache: dict[Any, Any] | None = None
+) -> Any:
     """Return what FastAPI solves ``Depends(...)`` to: see ``solve``.
 
     Raises:
@@ -142,6 +179,7 @@ async def solve_dependency(dependency: params.Depends, request: Request) -> Any:
         dependant=get_dependant(path=request.url.path, call=endpoint),
         dependency_overrides_provider=request.scope["app"],
         async_exit_stack=request.scope[_EXIT_STACK],
+        dependency_cache=cache,
         embed_body_fields=False,
     )
     if solved.errors:

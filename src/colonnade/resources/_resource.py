@@ -22,6 +22,7 @@ from colonnade.query import DEFAULT_LIMIT, Page, QueryableTable
 from colonnade.resources import _scoping, openapi
 from colonnade.resources._documented_queries import document_query
 from colonnade.resources._explain import Explanation
+from colonnade.resources._fastapi_compat import inclusion_dependencies, solve_for_route
 from colonnade.resources._hook_decorators import HookDecorators
 from colonnade.resources._reached_tables import ReachedTables
 from colonnade.resources._reads import ReadOperations
@@ -62,6 +63,7 @@ from colonnade.resources.routes._route import (
     Routes,
     replaced_keys,
     route_keys,
+    without_names,
 )
 from colonnade.resources.routes._route_builder import (
     WRITES,
@@ -268,7 +270,7 @@ class Resource(HookDecorators, APIRouter):
         self._idempotency = idempotency
         self._hooks = Hooks()
         self._studio = studio or StudioView()
-        self._actions: list[Action] = []
+        self._actions: dict[str, Action] = {}
         self._nested = dict(nested or {})
         self._writable_tables = WritableTables(
             self._shape,
@@ -445,12 +447,12 @@ class Resource(HookDecorators, APIRouter):
         """Add an action: an endpoint that calls a function with the rows that a request chooses.
 
         ``POST /tasks:close?key=1&key=2`` calls the function ``close`` with these rows, in one
-        transaction, which rolls back if it raises. Studio has a button for it. The function has a
-        parameter ``rows``, and may have ``session``, a Pydantic model as the body, which is a form
-        in Studio, and any parameter of an endpoint. A sync function gets a ``Session``, an async
-        function an ``AsyncSession``. What it returns is shown as a message. The scope, the write
-        scope and the dependencies of ``update`` apply, and hooks do not. If the transaction is
-        retried, the function runs again.
+        transaction, which rolls back if it raises. It is there whatever ``operations`` says, and
+        Studio has a button for it. The function has a parameter ``rows``, and may have ``session``,
+        a Pydantic model as the body, which is a form in Studio, and any parameter of an endpoint. A
+        sync function gets a ``Session``, an async function an ``AsyncSession``. What it returns is
+        shown as a message. The scope, the write scope and the dependencies of ``update`` apply, and
+        hooks do not. If the transaction is retried, the function runs again.
 
         Args:
             title: What the button says.
@@ -502,7 +504,13 @@ class Resource(HookDecorators, APIRouter):
             action = Action.of(
                 function, title, name=name, confirm=confirm, max_rows=self._contract.max_limit
             )
-            self._actions.append(action)
+            if action.name in self._actions:
+                raise ModelError(
+                    f"{self.model.__name__} has two actions with the name {action.name!r}. Choose "
+                    f'another: @tasks.action({title!r}, name="...").'
+                )
+            self._actions[action.name] = action
+            update = self._schemas.choices.get("update")
             self.add_api_route(
                 f":{action.name}",
                 action.endpoint(lambda: next(self._schemas.contexts()), self.writable),
@@ -510,8 +518,13 @@ class Resource(HookDecorators, APIRouter):
                 name=f"{function.__name__}_{snake(self.model.__name__)}",
                 summary=title,
                 response_model=ActionResult,
-                dependencies=[*self._guards.get("update", ()), *dependencies],
+                dependencies=[
+                    *([] if update is None else [Depends(update.required)]),
+                    *self._guards.get("update", ()),
+                    *dependencies,
+                ],
             )
+            action.read_form(list.__getitem__(self.routes, self.routes.last_user_index))
             return function
 
         return add
@@ -526,22 +539,45 @@ class Resource(HookDecorators, APIRouter):
             request: A request of an endpoint in the same app.
 
         Raises:
-            HTTPException: The dependency that chooses the read schema refuses the request.
+            HTTPException: The request may not read the rows: a dependency of the list, or of the
+                inclusion of the Resource, refuses it.
+            RequestValidationError: The request lacks what such a dependency needs.
         """
-        selection = await self._schemas.select(request)
+        selection, refused = await self._schemas.select(request)
         reads = self._schemas.reads(selection)
         keys = {key for route in self.routes for key in route_keys(route)}
+        can_read = await self._require_readable(request)
+        if can_read:
+            reads.table_context.scopes(request)
         return describe_resource(
             reads.table_context,
             reads.reader,
             self._contract,
             path=self.prefix,
             routes=relative_routes(keys, self.prefix),
+            refused=refused,
             nested=self._nested,
-            actions=tuple(action.describe() for action in self._actions),
-            is_open=not (self._schemas.choices or self._table_scopes()),
+            actions=tuple(action.describe() for action in self._actions.values()),
+            is_open=can_read and not (self._schemas.choices or self._table_scopes()),
             studio=self._studio,
         )
+
+    async def _require_readable(self, request: Request) -> bool:
+        """Solve what the list, or else the read, depends on; False if there is neither.
+
+        Raises:
+            HTTPException: A dependency refuses the request.
+            RequestValidationError: The request lacks what a dependency needs.
+        """
+        base = without_names(self.prefix)
+        for path in (base, f"{base}/{{}}"):
+            route = next((each for each in self.routes if (path, "GET") in route_keys(each)), None)
+            if isinstance(route, ResourceRoute):
+                inclusions = inclusion_dependencies(request.scope["app"], self)
+                around = inclusions[0] if inclusions else []
+                await solve_for_route([*around, *route.dependencies], request)
+                return True
+        return False
 
     def _table_scopes(self) -> list[params.Depends]:
         """The scope of the table, if it applies here."""

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from fastapi import Depends, Request, params
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from sqlalchemy import Table
 from starlette.exceptions import HTTPException
@@ -99,23 +100,27 @@ class ResourceSchemas:
             return {None: self.reads(first)}
         return {schema: self.reads({**first, choice: schema}) for schema in choice.schemas}
 
-    async def select(self, request: Request) -> Selection:
+    async def select(self, request: Request) -> tuple[Selection, frozenset[SchemaKind]]:
         """Return the schemas that a request would choose, on a route that depends on no choice.
 
-        A choice that refuses the request has its first schema, except that of the read schema.
+        Returns:
+            The schemas, and the kinds whose choice refuses the request, which have their first
+            schema.
 
         Raises:
             HTTPException: The request may not read the rows.
         """
         selection: dict[SchemaChoice, type[BaseModel]] = {}
+        refused = set()
         for kind, choice in self.choices.items():
             try:
                 selection[choice] = await solve_dependency(choice.marker, request)
-            except HTTPException:
+            except (HTTPException, RequestValidationError):
                 if kind == "read":
                     raise
                 selection[choice] = choice.schemas[0]
-        return selection
+                refused.add(kind)
+        return selection, frozenset(refused)
 
     def requested_reads(self, request: Request) -> ReadOperations:
         """Return the read operations with the schema that was chosen for a request.

@@ -38,6 +38,8 @@ class InProcessResponse(Response):
         super().__init__()
         self._scope = api_scope(request.scope, table, below)
         self._router = table.router
+        # A dependency of Studio may have read the body, which can be received only once.
+        self._body: bytes | None = getattr(request, "_body", None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with what the Resource answers, and how long it took."""
@@ -49,7 +51,23 @@ class InProcessResponse(Response):
                 message = {**message, "headers": _headers(message["headers"], milliseconds)}
             await send(message)
 
+        if self._body is not None:
+            receive = _replay(self._body, receive)
         await self._router(self._scope, receive, send_with_headers)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that returns a body once more, and then what comes after it."""
+    is_replayed = False
+
+    async def receive_again() -> Message:
+        nonlocal is_replayed
+        if is_replayed:
+            return await receive()
+        is_replayed = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again
 
 
 def api_scope(scope: Scope, table: ServedTable, below: str) -> Scope:

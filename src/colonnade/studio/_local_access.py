@@ -59,8 +59,11 @@ class LocalAccess:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request that may pass, and refuse others."""
-        if scope["type"] != "http" or not self._protects(scope["path"]):
+        if scope["type"] == "lifespan" or not self._protects(scope["path"]):
             await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # a WebSocket, of which there is none
+            await send({"type": "websocket.close", "code": 1008})
             return
         response = self._answer(scope)
         if response is None:

@@ -24,6 +24,8 @@ class LocalStudio(Studio):
         left_out: Tables that are not shown, with the reason.
     """
 
+    _shows_all = True
+
     def __init__(
         self,
         app: FastAPI,

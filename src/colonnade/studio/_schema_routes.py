@@ -1,7 +1,7 @@
 """The routes of the schema page: the diagram, the facts of each table, and drift."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -9,15 +9,14 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
-from sqlalchemy import Column, Connection, MetaData
-from starlette.exceptions import HTTPException as StarletteHTTPException
+from sqlalchemy import Column, Connection, MetaData, Table
 
 from colonnade.database import Database
 from colonnade.errors import ColonnadeError
 from colonnade.models import Shape, is_reflected
 from colonnade.project import Project
-from colonnade.resources import ResourceDescription
-from colonnade.studio._security import DATA_HEADERS
+from colonnade.studio._readable_tables import ReadableTable, readable_tables
+from colonnade.studio._security import DATA_HEADERS, NO_STORE
 from colonnade.studio._served_tables import ServedTable
 from colonnade.studio._table_facts import table_facts
 from colonnade.studio.diagram import SchemaGraph, svg
@@ -33,10 +32,14 @@ class SchemaRoutes:
 
     Args:
         tables: Returns the tables of Studio.
+        shows_all: Whether everyone who may use Studio may see all of the database.
     """
 
-    def __init__(self, tables: Callable[[], Mapping[str, ServedTable]]) -> None:
+    def __init__(
+        self, tables: Callable[[], Mapping[str, ServedTable]], *, shows_all: bool = False
+    ) -> None:
         self._tables = tables
+        self._shows_all = shows_all
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes to a router."""
@@ -45,78 +48,93 @@ class SchemaRoutes:
         router.add_api_route("/drift", self._drift, methods=["GET"])
 
     async def _diagram(self, request: Request) -> Response:
-        readable = await self._readable(request)
-        hidden = [
+        readable = (await readable_tables(self._tables(), request)).values()
+        shapes = {shape.table: shape for shape in (_shape(each) for each in readable)}
+        hidden = [column for table in readable for column in _hidden(table)]
+        hidden += [
             column
-            for table, description in readable.values()
-            for column in _hidden(table, description)
+            for table in _link_tables(shapes.values())
+            if table not in shapes
+            for column in table.columns
+            if not column.primary_key
         ]
-        models = [table.resource.model for table, _ in readable.values()]
-        graph = SchemaGraph.of(dict.fromkeys(models), hidden)
+        graph = SchemaGraph.of([shape.model for shape in shapes.values()], hidden)
         headers = {**DATA_HEADERS, "content-type": "image/svg+xml"}
         return Response(svg(graph, is_embedded=True), headers=headers)
 
     async def _facts(self, request: Request, table: str) -> Response:
-        readable = await self._readable(request)
+        readable = await readable_tables(self._tables(), request)
         if table not in readable:
             raise HTTPException(404, f"Studio has no table {table[:100]!r}.")
-        served, description = readable[table]
-        shape = Shape.of(served.resource.model)
-        hidden = [column.name for column in _hidden(served, description)]
+        chosen = readable[table]
+        shape, is_open = _shape(chosen), chosen.description.is_open
+        hidden = [column.name for column in _hidden(chosen)]
+        known = {_shape(each).table.fullname for each in readable.values()}
         facts = await _on_connection(
-            served.resource.db,
+            chosen.served.resource.db,
             lambda connection: table_facts(
-                connection, shape.table, hidden, with_size=description.is_open
+                connection, shape.table, hidden, known, with_size=is_open
             ),
         )
         migration = await asyncio.to_thread(_migration_of, shape.table.name)
-        content = {**asdict(facts), "is_open": description.is_open, "migration": migration}
-        return JSONResponse(content, headers=dict(DATA_HEADERS))
+        content = {**asdict(facts), "is_open": is_open, "migration": migration}
+        return JSONResponse(content, headers={**DATA_HEADERS, **NO_STORE})
 
     async def _drift(self, request: Request) -> Response:
-        readable = await self._readable(request)
-        if not all(description.is_open for _, description in readable.values()):
-            detail = "Drift is not shown where tables have scopes or schemas by role."
-            raise HTTPException(403, detail)
-        compared: dict[tuple[Database, Any], None] = {
-            (table.resource.db, table.resource.model.metadata): None
-            for table, _ in readable.values()
-            if not is_reflected(table.resource.model.metadata)
+        readable = (await readable_tables(self._tables(), request)).values()
+        compared: dict[tuple[Database, MetaData], None] = {
+            (table.served.resource.db, _shape(table).table.metadata): None
+            for table in readable
+            if not is_reflected(_shape(table).table.metadata)
         }
+        if not self._shows_all and any(_conceals(metadata, readable) for _, metadata in compared):
+            raise HTTPException(
+                403, "The comparison would tell of tables, fields or rows that you may not see."
+            )
         differences: list[str] = []
         for db, metadata in compared:
             differences += await _on_connection(db, partial(_differences, metadata))
         content = {"compared": bool(compared), "differences": differences}
-        return JSONResponse(content, headers=dict(DATA_HEADERS))
+        return JSONResponse(content, headers={**DATA_HEADERS, **NO_STORE})
 
-    async def _readable(
-        self, request: Request
-    ) -> dict[str, tuple[ServedTable, ResourceDescription]]:
-        """The tables that a request may read, with their descriptions."""
-        readable = {}
-        for name, table in self._tables().items():
-            try:
-                readable[name] = (table, await table.resource.describe(request))
-            except StarletteHTTPException as error:
-                if error.status_code not in {401, 403}:
-                    raise
-        return readable
+
+def _shape(table: ReadableTable) -> Shape:
+    return Shape.of(table.served.resource.model)
+
+
+def _link_tables(shapes: Iterable[Shape]) -> Iterator[Table]:
+    """The tables between those of some models."""
+    for shape in shapes:
+        for relation in shape.relations.values():
+            if relation.link is not None:
+                yield relation.link.table
+
+
+def _conceals(metadata: MetaData, readable: Iterable[ReadableTable]) -> bool:
+    """Whether a request may not see everything of the tables of a metadata."""
+    tables = list(readable)
+    shown = {
+        _shape(table).table for table in tables if table.description.is_open and not _hidden(table)
+    }
+    links = {
+        table
+        for table in _link_tables(_shape(each) for each in tables)
+        if all(column.primary_key for column in table.columns)
+    }
+    return not set(metadata.tables.values()) <= shown | links
+
+
+def _hidden(table: ReadableTable) -> list[Column[Any]]:
+    """The columns that the responses of a Resource do not have, except its keys."""
+    shown = {field.column for field in table.description.fields}
+    columns = _shape(table).table.columns
+    return [each for each in columns if each.name not in shown and not each.primary_key]
 
 
 async def _on_connection(db: Database, work: Callable[[Connection], T]) -> T:
     """Call a function with a connection that can be inspected."""
     async with db.async_engine.connect() as connection:
         return await connection.run_sync(work)
-
-
-def _hidden(table: ServedTable, description: ResourceDescription) -> list[Column[Any]]:
-    """The columns that the responses of a Resource do not have, except its keys."""
-    shown = {field.column for field in description.fields}
-    return [
-        column
-        for column in Shape.of(table.resource.model).table.columns
-        if column.name not in shown and not column.primary_key
-    ]
 
 
 # Alembic is imported only here, since an import takes half a second and most requests need none.

@@ -16,6 +16,9 @@ _COMMON: Mapping[str, str] = {
     "cross-origin-resource-policy": "same-origin",
 }
 
+NO_STORE = {"cache-control": "no-store"}
+"""A header of what no cache may keep."""
+
 PAGE_HEADERS: Mapping[str, str] = {
     **_COMMON,
     "content-security-policy": (
@@ -41,10 +44,14 @@ def refuse_other_origins(request: Request) -> None:
     Raises:
         HTTPException: 403, another origin or another site made the request.
     """
-    site = request.headers.get("sec-fetch-site", "same-origin")
-    origin = request.headers.get("origin")
-    is_own = origin is None or origin.partition("://")[2] == request.headers.get("host")
-    if site not in {"same-origin", "none"} or not is_own:
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        # Browsers set it, and no page can. A proxy may rewrite Host, but not this.
+        is_same = site in {"same-origin", "none"}
+    else:
+        origin = request.headers.get("origin")
+        is_same = origin is None or origin.partition("://")[2] == request.headers.get("host")
+    if not is_same:
         raise HTTPException(403, "Studio only answers requests that its pages send.")
 
 

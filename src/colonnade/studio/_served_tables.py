@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from colonnade.errors import ModelError
-from colonnade.resources import Resource, included_routers, inclusion_prefixes
+from colonnade.resources import Resource, included_routers, inclusion_prefixes, mounts_with
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +40,7 @@ def served_tables(app: FastAPI, resources: Sequence[Resource] | None) -> dict[st
         resources: The Resources; None for all that the application includes.
 
     Raises:
-        ModelError: The path of a Resource has a parameter.
+        ModelError: The path of a Resource has a parameter, or a mounted app includes it.
     """
     chosen = _included_resources(app) if resources is None else list(resources)
     private = APIRouter()
@@ -54,6 +54,11 @@ def served_tables(app: FastAPI, resources: Sequence[Resource] | None) -> dict[st
             raise ModelError(
                 f"Studio cannot show the Resource of {resource.model.__name__}, whose path {path} "
                 f"has a parameter. Add a Resource without one for Studio."
+            )
+        if not prefixes and (mounts := mounts_with(app, resource)):
+            raise ModelError(
+                f"The app at {mounts[0]} includes the Resource of {resource.model.__name__}, whose "
+                f"dependencies would be missing here. Mount a Studio in that app."
             )
         name = next(each for each in _ids(path) if each not in tables)
         if not prefixes:

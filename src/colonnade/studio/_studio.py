@@ -10,16 +10,18 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response, params
 from fastapi.responses import HTMLResponse, JSONResponse
-from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from colonnade.errors import ModelError
 from colonnade.resources import Resource
 from colonnade.studio._in_process import InProcessResponse
+from colonnade.studio._readable_tables import readable_tables
 from colonnade.studio._schema_routes import SchemaRoutes
 from colonnade.studio._security import (
     DATA_HEADERS,
+    NO_STORE,
     PAGE_HEADERS,
     provide_token,
     refuse_other_origins,
@@ -30,6 +32,16 @@ from colonnade.studio._served_tables import ServedTable, served_tables
 STATIC = Path(str(files("colonnade.studio") / "static"))
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class _AnyPathConvertor(PathConvertor):
+    """A path with any character: Starlette's path has no line breaks, which keys may have."""
+
+    regex = r"[\s\S]*"
+
+
+ANY_PATH = "colonnade_any_path"
+register_url_convertor(ANY_PATH, _AnyPathConvertor())
 
 
 class Studio:
@@ -80,6 +92,9 @@ class Studio:
         print(client.get("/studio/api/data/notes").status_code)  # 401
         ```
     """
+
+    _shows_all = False
+    """Whether everyone who may use it may see all of the database."""
 
     def __init__(
         self,
@@ -133,13 +148,13 @@ class Studio:
 
     def _add_routes(self, router: APIRouter) -> None:
         router.add_api_route("/catalog", self._catalog, methods=["GET"])
-        router.add_api_route("/data/{path:path}", self._data, methods=METHODS)
-        SchemaRoutes(lambda: self.tables).add_to(router)
+        router.add_api_route(f"/data/{{path:{ANY_PATH}}}", self._data, methods=METHODS)
+        SchemaRoutes(lambda: self.tables, shows_all=self._shows_all).add_to(router)
 
     def _pages(self) -> APIRouter:
         """The page, which has no data: its scripts show what its URL names."""
         router = APIRouter(include_in_schema=False)
-        for path in (self._prefix, f"{self._prefix}/", f"{self._prefix}/{{path:path}}"):
+        for path in (self._prefix, f"{self._prefix}/", f"{self._prefix}/{{path:{ANY_PATH}}}"):
             router.add_api_route(path, self._page, methods=["GET"])
         return router
 
@@ -147,7 +162,7 @@ class Studio:
         if path.startswith(("api/", "static/")):
             raise HTTPException(404)
         page = (STATIC / "page.html").read_text(encoding="utf-8")
-        root = request.scope.get("root_path", "")
+        root = request.scope.get("root_path", "").rstrip("/")
         values = {"base": f"{root}{self._prefix}/", "root": root, "title": self._title}
         for name, value in values.items():
             page = page.replace(f"{{{{ {name} }}}}", escape(value))
@@ -155,18 +170,17 @@ class Studio:
 
     async def _catalog(self, request: Request) -> Response:
         """What the pages need to know: the tables, and the token for writes."""
-        described = []
-        for table in self.tables.values():
-            try:
-                description = await table.resource.describe(request)
-            except StarletteHTTPException as error:
-                if error.status_code not in {401, 403}:
-                    raise
-                continue  # this request may not read the table
-            described.append({"id": table.id, "url": table.path, "is_public": table.is_public}
-                             | asdict(description))  # fmt: skip
-        response = JSONResponse(None, headers=dict(DATA_HEADERS))
-        path = f"{request.scope.get('root_path', '')}{self._prefix}/"
+        described = [
+            {
+                "id": name,
+                "url": table.served.path,
+                "is_public": table.served.is_public,
+                **asdict(table.description),
+            }
+            for name, table in (await readable_tables(self.tables, request)).items()
+        ]
+        response = JSONResponse(None, headers={**DATA_HEADERS, **NO_STORE})
+        path = f"{request.scope.get('root_path', '').rstrip('/')}{self._prefix}/"
         token = provide_token(request, response, path)
         content: dict[str, Any] = {
             "title": self._title,

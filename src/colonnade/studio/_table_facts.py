@@ -51,7 +51,12 @@ class TableFacts:
 
 
 def table_facts(
-    connection: Connection, table: Table, hidden: Collection[str], *, with_size: bool
+    connection: Connection,
+    table: Table,
+    hidden: Collection[str],
+    known: Collection[str],
+    *,
+    with_size: bool,
 ) -> TableFacts:
     """Read what the database knows about a table.
 
@@ -59,6 +64,8 @@ def table_facts(
         connection: The database.
         table: The table.
         hidden: The names of columns that must not be shown, in no constraint and no index either.
+        known: The tables to which foreign keys may be shown, with the schema unless that is the
+            default one.
         with_size: Whether to estimate the rows and the size.
     """
     inspector: Any = inspect(connection)
@@ -67,7 +74,7 @@ def table_facts(
         return TableFacts(exists=False)
     pattern = _pattern(hidden)
     primary = inspector.get_pk_constraint(name, schema)
-    foreign = inspector.get_foreign_keys(name, schema)
+    foreign = [key for key in inspector.get_foreign_keys(name, schema) if _target(key) in known]
     referring = {column for key in foreign for column in key["constrained_columns"]}
     rows, size = _size(connection, table) if with_size else (None, None)
     return TableFacts(
@@ -108,7 +115,7 @@ def table_facts(
 def _pattern(hidden: Collection[str]) -> re.Pattern[str] | None:
     """What finds the name of a hidden column in a definition."""
     names = "|".join(re.escape(name) for name in hidden)
-    return re.compile(rf"(?<!\w)({names})(?!\w)") if names else None
+    return re.compile(rf"(?<!\w)({names})(?!\w)", re.IGNORECASE) if names else None
 
 
 def _without(
@@ -148,11 +155,14 @@ def _primary_key(key: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(_named(key), f"PRIMARY KEY ({', '.join(columns)})")] if columns else []
 
 
+def _target(key: Mapping[str, Any]) -> str:
+    return ".".join(part for part in (key["referred_schema"], key["referred_table"]) if part)
+
+
 def _foreign_key(key: Mapping[str, Any]) -> str:
-    target = ".".join(part for part in (key["referred_schema"], key["referred_table"]) if part)
     rule = (key.get("options") or {}).get("ondelete")
     return (
-        f"FOREIGN KEY ({', '.join(key['constrained_columns'])}) REFERENCES {target} "
+        f"FOREIGN KEY ({', '.join(key['constrained_columns'])}) REFERENCES {_target(key)} "
         f"({', '.join(key['referred_columns'])})" + (f" ON DELETE {rule}" if rule else "")
     )
 

@@ -337,7 +337,7 @@ def test_a_form_is_filled_and_saved_by_keyboard_alone(
     expect(page.get_by_role("heading", name="Ada")).to_be_visible()
     for _ in range(20):
         page.keyboard.press("Tab")
-        if page.locator("[data-field=name] input:focus").count():
+        if page.locator("[data-field=name] textarea:focus").count():
             break
     page.keyboard.press("Control+A")
     page.keyboard.type("Ada L.")

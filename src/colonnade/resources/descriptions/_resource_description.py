@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from colonnade.models import ColumnShape, RelationShape, Shape
-from colonnade.query import PageReader, public_name
+from colonnade.query import PageReader, QueryableTable, public_name
 from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.contract._contract import Contract
 from colonnade.resources.descriptions._studio_view import StudioView
@@ -323,6 +323,7 @@ def describe_resource(
     *,
     path: str,
     routes: RouteKeys,
+    refused: Collection[str],
     nested: Collection[str],
     actions: tuple[ActionDescription, ...],
     is_open: bool,
@@ -336,13 +337,18 @@ def describe_resource(
         contract: How the Resource answers.
         path: The path of the Resource.
         routes: The routes of the Resource, below its path.
+        refused: ``create`` and ``update``, if the request may not choose their schemas.
         nested: The relations that bodies may contain.
         actions: The actions.
         is_open: Whether each request may reach all rows and reads the same fields.
         studio: How Studio shows the rows.
     """
     shape = context.shape
-    operations = tuple(name for name, key in _OPERATIONS.items() if key in routes)
+    operations = tuple(
+        name
+        for name, key in _OPERATIONS.items()
+        if key in routes and name.partition("_")[0] not in refused
+    )
     fields = tuple(_fields(context, reader))
     names = {column.name: name for name, column in context.queryable.columns.items()}
     create, update = context.create.schema, context.update.schema
@@ -361,7 +367,7 @@ def describe_resource(
         max_limit=contract.max_limit,
         rows=None if contract.envelope is None else contract.envelope.rows_name,
         is_open=is_open,
-        studio=studio,
+        studio=studio.with_fields(context.queryable.columns, searchable_fields(reader)),
     )
 
 
@@ -466,8 +472,13 @@ def _public_pairs(context: ResourceContext, relation: RelationShape) -> tuple[tu
             ),
             None,
         )
-        there = {} if target is None else _names_in_responses(target.queryable.columns)
-    return tuple((here.get(a, a), there.get(b, b)) for a, b in relation.pairs)
+        queryable = QueryableTable.of(relation.target) if target is None else target.queryable
+        there = _names_in_responses(queryable.columns)
+    return tuple(
+        (here[a], there.get(b, b))
+        for a, b in relation.pairs
+        if a in here and (relation.link is not None or b in there)
+    )
 
 
 def _names_in_responses(columns: Mapping[str, ColumnShape]) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """``StudioView``: how Studio shows the rows of a Resource."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from colonnade.errors import ModelError
 from colonnade.query import did_you_mean
@@ -42,6 +42,20 @@ class StudioView:
     search: Sequence[str] = ()
     group: str | None = None
     label: str | None = None
+
+    def with_fields(self, fields: Collection[str], searchable: Collection[str]) -> "StudioView":
+        """Return the view of a request that may read these fields.
+
+        Args:
+            fields: The fields.
+            searchable: Those that a text can be searched in.
+        """
+        return replace(
+            self,
+            columns=tuple(name for name in self.columns if name in fields),
+            search=tuple(name for name in self.search if name in searchable),
+            label=self.label if self.label in fields else None,
+        )
 
     def refuse_unknown_fields(
         self, table: str, fields: Collection[str], searchable: Collection[str]

@@ -8,24 +8,31 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, Signature, cleandoc, getdoc, iscoroutinefunction, signature
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, tuple_
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.errors import ModelError
 from colonnade.models import Shape
 from colonnade.resources._table_context import ResourceContext
-from colonnade.resources.descriptions._resource_description import ActionDescription, body_schema
+from colonnade.resources.descriptions._resource_description import (
+    ActionDescription,
+    JSONSchema,
+    body_schema,
+)
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import context_of
 from colonnade.writes import RunStatements
 
 PROVIDED = ("rows", "session")
 """The parameters of an action that the Resource provides."""
+
+TAKEN = ("aggregate", "batch", "import")
+"""Names of generated routes."""
 
 _REQUEST = "colonnade_request"
 _KEYS = "colonnade_keys"
@@ -40,7 +47,7 @@ class ActionResult(BaseModel):
     message: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Action:
     """A function of the program that requests call with chosen rows.
 
@@ -50,6 +57,7 @@ class Action:
         title: What a button for it says.
         confirm: A question to ask before; None to ask nothing.
         max_rows: The maximum number of rows in a request.
+        form: The JSON schema of the request body; None if it has none.
     """
 
     function: Callable[..., Any]
@@ -57,6 +65,7 @@ class Action:
     title: str
     confirm: str | None
     max_rows: int
+    form: JSONSchema | None = None
 
     @classmethod
     def of(
@@ -79,26 +88,33 @@ class Action:
                 f"rows: list[Task]."
             )
         chosen = name or function.__name__.replace("_", "-")
-        if not _NAME.fullmatch(chosen):
+        if not _NAME.fullmatch(chosen) or chosen in TAKEN:
             raise ModelError(
                 f"The action {title!r} has the name {chosen!r}. Use small letters, digits and "
-                f'hyphens: @tasks.action("Close", name="close").'
+                f"hyphens, and none of {', '.join(TAKEN)}: "
+                f'@tasks.action("Close", name="close").'
             )
         return cls(function, chosen, title, confirm, max_rows)
 
     def describe(self) -> ActionDescription:
         """Describe the action, with the JSON schema of its form."""
-        form = next((each for each in self._annotations().values() if _is_form(each)), None)
         return ActionDescription(
             name=self.name,
             title=self.title,
             description=cleandoc(getdoc(self.function) or ""),
             confirm=self.confirm,
-            form=None if form is None else body_schema(form),
+            form=self.form,
         )
 
     def _annotations(self) -> dict[str, Any]:
         return get_type_hints(self.function, include_extras=True)
+
+    def read_form(self, route: Any) -> None:
+        """Read the JSON schema of the request body from the route of the action."""
+        body = route.body_field
+        annotation = None if body is None else body.field_info.annotation
+        models = [each for each in (annotation, *get_args(annotation)) if _is_model(each)]
+        self.form = body_schema(models[0]) if models else None
 
     def endpoint(
         self, context: Callable[[], ResourceContext], writable: Callable[..., Any]
@@ -115,7 +131,7 @@ class Action:
             keys: list[str] = values.pop(_KEYS)
             condition: ColumnElement[bool] = values.pop(_WRITABLE)
             table = context()
-            wanted = [table.key(text, ("query", "key")) for text in dict.fromkeys(keys)]
+            wanted = list(dict.fromkeys(table.key(text, ("query", "key")) for text in keys))
 
             async def work(session: AsyncSession, _: RunStatements) -> Any:
                 rows = await _locked_rows(session, table.shape, wanted, condition)
@@ -164,7 +180,7 @@ class Action:
         return await session.run_sync(lambda sync: self.function(**arguments(sync)))
 
 
-def _is_form(annotation: Any) -> bool:
+def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
@@ -173,29 +189,26 @@ async def _locked_rows(
 ) -> list[Any]:
     """Load rows for a change, in the order of their keys; those out of reach are left out."""
     columns = [getattr(shape.model, column.name) for column in shape.primary_key]
-    conditions = [
-        and_(*(column == value for column, value in zip(columns, key, strict=True))) for key in keys
-    ]
-    statement = select(shape.model).where(or_(*conditions), where).with_for_update()
-    rows = {_texts(_key_of(shape, row)): row for row in (await session.exec(statement)).all()}
-    return [rows[text] for text in map(_texts, keys) if text in rows]
+    chosen = (
+        columns[0].in_([key[0] for key in keys])
+        if len(columns) == 1
+        else tuple_(*columns).in_(keys)
+    )
+    statement = select(shape.model).where(chosen, where).with_for_update()
+    rows = {_key_of(shape, row): row for row in (await session.exec(statement)).all()}
+    return [rows[key] for key in keys if key in rows]
 
 
 def _key_of(shape: Shape, row: Any) -> tuple[Any, ...]:
     return tuple(getattr(row, column.name) for column in shape.primary_key)
 
 
-def _texts(key: tuple[Any, ...]) -> tuple[str, ...]:
-    """A key that compares equal whether its values were read from a URL or from the database."""
-    return tuple(map(str, key))
-
-
 def _missing(
     table: ResourceContext, wanted: Sequence[tuple[Any, ...]], rows: Sequence[Any]
 ) -> Problem:
     """The 404 for keys that no row in scope has."""
-    loaded = {_texts(_key_of(table.shape, row)) for row in rows}
-    missing = [table.keys.write(key) for key in wanted if _texts(key) not in loaded]
+    loaded = {_key_of(table.shape, row) for row in rows}
+    missing = [table.keys.write(key) for key in wanted if key not in loaded]
     return Problem(
         404,
         f"{table.name} not found, or not yours to change: {', '.join(missing[:10])}.",

@@ -258,6 +258,11 @@ class Routes(list[BaseRoute]):
         self.insert(self._user_count, route)
         self._user_count += 1
 
+    @property
+    def last_user_index(self) -> int:
+        """The position of the user route that was added last."""
+        return self._user_count - 1
+
     def all_start_with(self, head: str) -> bool:
         """Whether the path of every route starts with ``head``."""
         if self._checked_prefix != (head, len(self)):

@@ -113,7 +113,7 @@ class SchemaGraph:
         relations = [
             relation
             for name in sorted(tables.keys() - links.keys())
-            for relation in _foreign_keys(tables[name])
+            for relation in _foreign_keys(tables[name], hidden)
         ]
         relations += links.values()
         return cls(
@@ -191,10 +191,12 @@ def _unique_columns(table: Table) -> list[tuple[str, ...]]:
     return [key for key in keys if key]
 
 
-def _foreign_keys(table: Table) -> list[DiagramRelation]:
+def _foreign_keys(table: Table, hidden: Collection[Column[Any]]) -> list[DiagramRelation]:
     keys = _unique_columns(table)
     relations = []
     for constraint in table.foreign_key_constraints:
+        if not set(hidden).isdisjoint(constraint.columns):
+            continue
         columns = tuple(constraint.column_keys)
         is_unique = any(set(key) <= set(columns) for key in keys)
         is_optional = any(column.nullable for column in constraint.columns)

@@ -135,9 +135,7 @@ class _Drawing:
         points = _spread([each for start, end in ends for each in ((start, end), (end, start))])
         paths, labels = [], []
         drawn: dict[tuple[int, int], int] = {}
-        for number, (relation, (start, end)) in enumerate(
-            zip(self._lines, ends, strict=True)
-        ):
+        for number, (relation, (start, end)) in enumerate(zip(self._lines, ends, strict=True)):
             line = self._line(relation)
             shift = drawn.get(line, 0) * SHIFT
             drawn[line] = drawn.get(line, 0) + 1

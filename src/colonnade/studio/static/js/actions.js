@@ -3,8 +3,8 @@
  */
 import { RequestError, send } from "./api.js";
 import { keyOf } from "./catalog.js";
-import { ask, openDialog } from "./dialogs.js";
-import { button, el } from "./dom.js";
+import { ask, closeButton, openDialog, unlessTyped } from "./dialogs.js";
+import { el } from "./dom.js";
 import { Form, busy, formFooter } from "./form.js";
 import { notify } from "./notices.js";
 import { inputsOf } from "./schemas.js";
@@ -45,7 +45,7 @@ export async function runAction(table, action, rows, done) {
 function openForm(table, action, rows, done) {
   const form = new Form(inputsOf(action.form ?? {}, null), table);
   form.write(Object.fromEntries(form.parts.map(({ input }) => [input.name, input.initial])));
-  const footer = formFooter(action.title, button("Cancel", () => dialog.close()));
+  const footer = formFooter(action.title, closeButton());
   const run = async () => {
     const body = form.values();
     if (body === null) return;
@@ -70,7 +70,8 @@ function openForm(table, action, rows, done) {
     form.element,
     footer.element,
   );
-  const dialog = openDialog(`${action.title}: ${rows.length} ${rows.length === 1 ? "row" : "rows"}`, [element]);
+  const title = `${action.title}: ${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
+  const dialog = openDialog(title, [element], { canClose: unlessTyped(() => form.isChanged) });
   form.parts[0]?.editor.control.focus();
 }
 

@@ -3,8 +3,8 @@
  */
 import { RequestError, send } from "./api.js";
 import { keyOf, nounOf, titleOf } from "./catalog.js";
-import { ask, openDialog } from "./dialogs.js";
-import { button, el, fill } from "./dom.js";
+import { ask, closeButton, openDialog, unlessTyped } from "./dialogs.js";
+import { el, fill } from "./dom.js";
 import { Form, busy, formFooter } from "./form.js";
 import { notify } from "./notices.js";
 import { inputsOf } from "./schemas.js";
@@ -36,10 +36,14 @@ export function openBulkEdit(table, rows, done) {
     form = input && choose.value !== "" ? new Form([{ ...input, required: true }], table) : null;
     fill(chosen, form?.element);
   });
-  const footer = formFooter(`Change ${rows.length} rows`, button("Cancel", () => dialog.close()));
+  const footer = formFooter(`Change ${rows.length} rows`, closeButton());
   const save = async () => {
     const values = form?.values();
     if (!form || !values) return;
+    const [name, value] = Object.entries(values)[0] ?? [];
+    const isEmptied = value === null || value === "";
+    const question = `Set ${name} to ${value === null ? "null" : "an empty text"} in ${rows.length} rows?`;
+    if (isEmptied && !(await ask(question, "Change", { danger: true }))) return;
     const body = rows.map((row) => ({ ...keyFields(table, row), ...values }));
     try {
       await withSignIn(() => send("PATCH", `data/${table.id}:batch`, { body }));
@@ -65,7 +69,7 @@ export function openBulkEdit(table, rows, done) {
     chosen,
     footer.element,
   );
-  const dialog = openDialog(`Change ${rows.length} rows`, [element]);
+  const dialog = openDialog(`Change ${rows.length} rows`, [element], { canClose: unlessTyped(() => form?.isChanged ?? false) });
   choose.focus();
 }
 

@@ -24,7 +24,6 @@ export function openDialog(title, content, { wide = false, canClose } = {}) {
       "aria-labelledby": id,
       onclose: () => dialog.remove(),
       oncancel: (/** @type {Event} */ event) => {
-        if (!canClose) return;
         event.preventDefault();
         tryToClose();
       },
@@ -40,6 +39,29 @@ export function openDialog(title, content, { wide = false, canClose } = {}) {
   document.body.append(dialog);
   dialog.showModal();
   return dialog;
+}
+
+/**
+ * A button that closes the dialog in which it is, as Escape does.
+ *
+ * @param {string} [label]
+ */
+export function closeButton(label = "Cancel") {
+  return button(label, (event) => {
+    const dialog = event.target instanceof Element ? event.target.closest("dialog") : null;
+    dialog?.dispatchEvent(new Event("cancel", { cancelable: true }));
+  });
+}
+
+/**
+ * What asks before a dialog with a form is closed, if something was typed into it.
+ *
+ * @param {() => boolean} isChanged
+ */
+export function unlessTyped(isChanged) {
+  return async () =>
+    !isChanged() ||
+    ask("Close without saving?", "Close", { detail: "What you typed is lost then.", danger: true, cancel: "Go on" });
 }
 
 /**

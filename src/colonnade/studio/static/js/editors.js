@@ -44,7 +44,7 @@ export function createEditor(input, table) {
     case "integer":
       return numberEditor(input, /^[+-]?\d+$/, "a whole number", (text) => exactInteger(text));
     case "float":
-      return numberEditor(input, /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, "a number", Number);
+      return numberEditor(input, /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i, "a number", finite);
     case "decimal":
       return numberEditor(input, /^[+-]?(\d+\.?\d*|\.\d+)$/, "a decimal number", (text) => text);
     case "date":
@@ -64,7 +64,14 @@ export function createEditor(input, table) {
 }
 
 /** @param {string} text */
-function exactInteger(text) {
+function finite(text) {
+  const value = Number(text);
+  if (!Number.isFinite(value)) throw new InvalidInput("This number is too large.");
+  return value;
+}
+
+/** @param {string} text */
+export function exactInteger(text) {
   const value = BigInt(text.replace(/^\+/, ""));
   const number = Number(value);
   return Number.isSafeInteger(number) ? number : value;
@@ -172,6 +179,15 @@ function checkBounds(value, schema) {
 }
 
 /**
+ * Refuse a date or time of which a part is missing: its value is empty.
+ *
+ * @param {HTMLInputElement} control
+ */
+function requireComplete(control) {
+  if (control.validity.badInput) throw new InvalidInput("Complete it, or empty it.");
+}
+
+/**
  * @param {Input} input
  * @param {string} type
  * @returns {Editor}
@@ -181,9 +197,13 @@ function plainEditor(input, type) {
   return {
     element: control,
     control,
-    read: () => control.value || (input.nullable ? null : undefined),
-    write: (value) => {
-      control.value = value ?? "";
+    read() {
+      requireComplete(control);
+      return control.value || (input.nullable ? null : undefined);
+    },
+    write(value) {
+      // The input has milliseconds; what is not changed is not sent.
+      control.value = String(value ?? "").slice(0, 12);
     },
   };
 }
@@ -224,6 +244,7 @@ function datetimeEditor(input) {
     element: input.isAware ? el("span", { class: "joined" }, control, zone) : control,
     control,
     read() {
+      requireComplete(control);
       if (control.value === "") return input.nullable ? null : undefined;
       return input.isAware ? typed().toISOString() : control.value;
     },
@@ -250,6 +271,8 @@ function jsonEditor(input) {
       status.textContent = `Not JSON yet: ${error instanceof Error ? error.message : error}`;
     }
   });
+  /** @type {any} */
+  let written;
   const format = button("Format", () => {
     try {
       control.value = stringifyJSON(parseJSON(control.value), 2);
@@ -263,6 +286,7 @@ function jsonEditor(input) {
     control,
     hint: "JSON",
     read() {
+      if (control.readOnly) return written;
       const text = control.value.trim();
       if (text === "") return input.nullable ? null : undefined;
       try {
@@ -272,7 +296,11 @@ function jsonEditor(input) {
       }
     },
     write(value) {
-      control.value = value === undefined ? "" : stringifyJSON(value, 2);
+      written = value;
+      const text = value === undefined ? "" : stringifyJSON(value, 2);
+      control.readOnly = text.length > LONG_TEXT;
+      control.value = control.readOnly ? text.slice(0, 1000) : text;
+      if (control.readOnly) control.title = `The first 1,000 of ${text.length.toLocaleString("en")} characters`;
       grow(control);
     },
   };
@@ -285,46 +313,73 @@ function jsonEditor(input) {
 function textEditor(input) {
   const { maxLength, minLength } = input.schema;
   const isLong = input.kind === "text" && !input.schema.format && (maxLength === undefined || maxLength > 250);
-  const control = isLong ? el("textarea", { rows: "2" }) : el("input", { type: "text", autocomplete: "off" });
-  const empty = el("input", { type: "checkbox" });
-  control.addEventListener("input", () => {
-    empty.checked = false;
-    if (control instanceof HTMLTextAreaElement) grow(control);
-  });
-  let isUntouched = true;
-  control.addEventListener("input", () => {
-    isUntouched = false;
-  });
-  empty.addEventListener("change", () => {
-    isUntouched = false;
-    if (empty.checked) control.value = "";
-  });
-  /** The whole of a text that is too long to be shown. */
-  let whole = "";
-  const nullBox = input.nullable ? el("label", { class: "check" }, empty, "null") : null;
-  return {
-    element: nullBox === null ? control : el("span", { class: "joined" }, control, nullBox),
-    control,
-    hint: lengthText(minLength, maxLength),
-    read() {
-      if (whole !== "" && isUntouched) return whole;
-      if (empty.checked) return null;
-      const text = control.value;
-      if (text === "" && isUntouched && !input.nullable && input.initial === undefined) return undefined;
-      checkText(text, input);
-      return text;
-    },
-    write(value) {
-      isUntouched = true;
-      empty.checked = value === null;
-      const text = value === null || value === undefined ? "" : String(value);
-      whole = text.length > LONG_TEXT ? text : "";
-      control.value = whole === "" ? text : text.slice(0, 1000);
-      control.readOnly = whole !== "";
-      if (whole !== "") control.title = `The first 1,000 of ${whole.length.toLocaleString("en")} characters`;
-      if (control instanceof HTMLTextAreaElement) grow(control);
-    },
-  };
+  return new TextEditor(input, isLong, lengthText(minLength, maxLength));
+}
+
+/** @implements {Editor} */
+class TextEditor {
+  /**
+   * @param {Input} input
+   * @param {boolean} isLong Whether a text usually has several lines.
+   * @param {string} hint
+   */
+  constructor(input, isLong, hint) {
+    this.input = input;
+    this.hint = hint;
+    // A line break in an input of one line would be lost, so that all texts have an area.
+    this.control = el("textarea", { rows: isLong ? "2" : "1", class: isLong ? null : "line" });
+    this.nullBox = el("input", { type: "checkbox" });
+    this.element = input.nullable
+      ? el("span", { class: "joined" }, this.control, el("label", { class: "check" }, this.nullBox, "null"))
+      : this.control;
+    this.isUntouched = true;
+    /** What was written: the area changes line ends, and has a part of what is very long. */
+    this.written = "";
+    this.control.addEventListener("input", () => {
+      this.isUntouched = false;
+      this.nullBox.checked = false;
+      grow(this.control);
+    });
+    if (!isLong) this.control.addEventListener("keydown", submitOnEnter);
+    this.nullBox.addEventListener("change", () => {
+      this.isUntouched = false;
+      if (this.nullBox.checked) this.control.value = "";
+    });
+  }
+
+  read() {
+    if (this.nullBox.checked) return null;
+    if (this.isUntouched) {
+      const isMissing = this.written === "" && !this.input.nullable && this.input.initial === undefined;
+      return isMissing ? undefined : this.written;
+    }
+    const text = /\r\n/.test(this.written) ? this.control.value.replaceAll("\n", "\r\n") : this.control.value;
+    checkText(text, this.input);
+    return text;
+  }
+
+  /** @param {any} value */
+  write(value) {
+    this.isUntouched = true;
+    this.nullBox.checked = value === null;
+    this.written = value === null || value === undefined ? "" : String(value);
+    const isLarge = this.written.length > LONG_TEXT;
+    this.control.value = isLarge ? this.written.slice(0, 1000) : this.written;
+    this.control.readOnly = isLarge;
+    if (isLarge) this.control.title = `The first 1,000 of ${this.written.length.toLocaleString("en")} characters`;
+    grow(this.control);
+  }
+}
+
+/**
+ * Save with Enter in a text of one line, as in any input; Shift+Enter begins another line.
+ *
+ * @param {KeyboardEvent} event
+ */
+function submitOnEnter(event) {
+  if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.metaKey || event.isComposing) return;
+  event.preventDefault();
+  if (event.target instanceof HTMLTextAreaElement) event.target.form?.requestSubmit();
 }
 
 /**
@@ -372,5 +427,6 @@ function matches(text, pattern) {
 /** @param {HTMLTextAreaElement} area */
 function grow(area) {
   const lines = area.value.slice(0, 5000).split("\n").length;
-  area.rows = Math.min(Math.max(lines + 1, area.classList.contains("code") ? 4 : 2), 20);
+  if (area.classList.contains("line")) area.rows = Math.min(lines, 20);
+  else area.rows = Math.min(Math.max(lines + 1, area.classList.contains("code") ? 4 : 2), 20);
 }

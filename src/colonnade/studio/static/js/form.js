@@ -41,7 +41,7 @@ export class Form {
    * @returns {Row | null} Null if a value is not valid; its message is shown then.
    */
   changes() {
-    return this.#read((part, value) => value !== undefined && !sameJSON(value, part.shown));
+    return this.#read((part, value) => value !== undefined && !sameJSON(value, part.shown), true);
   }
 
   /**
@@ -62,15 +62,17 @@ export class Form {
 
   /**
    * @param {(part: Part, value: any) => boolean} isSent
+   * @param {boolean} [onlyTouched]
    * @returns {Row | null}
    */
-  #read(isSent) {
+  #read(isSent, onlyTouched = false) {
     /** @type {Row} */
     const body = {};
     /** @type {Part | null} */
     let first = null;
     this.clear();
     for (const part of this.parts) {
+      if (onlyTouched && !part.isTouched) continue;
       try {
         const value = part.editor.read();
         if (isSent(part, value)) body[part.input.name] = value;
@@ -82,6 +84,22 @@ export class Form {
     }
     first?.editor.control.focus();
     return first === null ? body : null;
+  }
+
+  /**
+   * Show the values of a newer version of the row, and keep what was typed and not sent.
+   *
+   * @param {Row} values
+   * @param {Row} [sent] What the newer version was made of.
+   */
+  rebase(values, sent = {}) {
+    for (const part of this.parts) {
+      const { name } = part.input;
+      // What was typed while it was sent differs from what was sent, even if it is the old value.
+      const isTyped = name in sent ? !part.isSame(sent[name]) : part.isChanged;
+      if (isTyped) part.shown = values[name];
+      else part.write(values[name]);
+    }
   }
 
   /** Whether something was typed that is not sent yet. */
@@ -144,6 +162,8 @@ class Part {
     this.editor = editor;
     /** @type {any} */
     this.shown = undefined;
+    /** Whether its value may differ: reading large values after each key would be slow. */
+    this.isTouched = false;
     this.message = "";
     const id = uniqueId("field");
     const hintId = `${id}-hint`;
@@ -166,6 +186,11 @@ class Part {
       el("p", { class: "hint", id: hintId }, hints.join(". ")),
       this.error,
     );
+    const touch = () => {
+      this.isTouched = true;
+    };
+    this.element.addEventListener("input", touch);
+    this.element.addEventListener("change", touch);
   }
 
   #defaultText() {
@@ -176,6 +201,7 @@ class Part {
 
   /** @param {any} value */
   write(value) {
+    this.isTouched = false;
     this.editor.write(value);
     try {
       // As the editor reads it, so that its form of the same value is no change.
@@ -185,11 +211,30 @@ class Part {
     }
   }
 
+  /**
+   * Enter a value, as if it had been typed.
+   *
+   * @param {any} value
+   */
+  enter(value) {
+    this.editor.write(value);
+    this.isTouched = true;
+  }
+
   get isChanged() {
+    return this.isTouched && !this.isSame(this.shown);
+  }
+
+  /**
+   * Whether the editor has a value.
+   *
+   * @param {any} value
+   */
+  isSame(value) {
     try {
-      return !sameJSON(this.editor.read(), this.shown);
+      return sameJSON(this.editor.read(), value);
     } catch {
-      return true;
+      return false;
     }
   }
 
@@ -221,6 +266,8 @@ export function formFooter(label, ...others) {
  * @param {() => Promise<void>} work
  */
 export async function busy(submit, work) {
+  // A key saves even while the button is disabled.
+  if (submit.getAttribute("aria-busy") === "true") return;
   submit.disabled = true;
   submit.setAttribute("aria-busy", "true");
   try {

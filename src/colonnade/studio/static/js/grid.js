@@ -1,7 +1,7 @@
 /**
  * The rows of a table as a grid.
  */
-import { fieldOf, fieldTitle, hasKey, keyOf, keySegment, labelOf, referenceOf, rowUrl, tableNamed, tableUrl, words } from "./catalog.js";
+import { can, fieldOf, fieldTitle, hasKey, keyOf, keySegment, labelOf, referenceOf, rowUrl, tableNamed, tableUrl, words } from "./catalog.js";
 import { button, el } from "./dom.js";
 import { cell, isNumeric } from "./values.js";
 
@@ -66,11 +66,11 @@ export class Grid {
    */
   #row(row, fields, counted) {
     const { table } = this;
-    const canOpen = hasKey(table, row);
+    const canOpen = hasKey(table, row) && can(table, "read");
     const box = el("input", {
       type: "checkbox",
       "aria-label": `Select ${labelOf(table, row)}`,
-      disabled: !canOpen,
+      disabled: !hasKey(table, row),
       onchange: () => this.#selected(),
     });
     this.boxes.push(box);

@@ -36,7 +36,7 @@ let shownPath = null;
 /** @param {import("./router.js").Route} route */
 function show({ parts, query }) {
   const [section, id, below, key] = parts;
-  const table = tableOf(decodeURIComponent(id ?? ""));
+  const table = tableOf(decoded(id ?? ""));
   navigation(nav, section === "tables" ? (table?.id ?? null) : (section ?? null));
   const page = content(section, table, below, key, id, query);
   fill(main, page);
@@ -44,6 +44,19 @@ function show({ parts, query }) {
   if (shownPath !== null && shownPath !== location.pathname) main.focus();
   shownPath = location.pathname;
   document.title = `${main.querySelector("h1")?.textContent ?? ""} \u00b7 ${catalog.title}`;
+}
+
+/**
+ * A part of a path without its escapes; as it is if they are not valid.
+ *
+ * @param {string} part
+ */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /**

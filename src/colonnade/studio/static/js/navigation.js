@@ -70,7 +70,8 @@ function groups(current) {
     (table) => can(table, "list") && titleOf(table).toLowerCase().includes(text),
   );
   if (tables.length === 0) return [el("p", { class: "hint" }, "No table has this name.")];
-  const names = [...new Set(tables.map((table) => table.studio.group ?? ""))];
+  // Tables without a group come first: below others, they would seem to belong to the last group.
+  const names = ["", ...new Set(tables.flatMap((table) => table.studio.group ?? []))];
   return names.flatMap((name) => [
     name !== "" && el("h2", {}, name),
     el(

@@ -91,11 +91,15 @@ export function createPicker(table, canClear) {
     status.textContent = message || `${options.length} found`;
   }
 
-  function close() {
+  function hide() {
     list.hidden = true;
     control.setAttribute("aria-expanded", "false");
     control.removeAttribute("aria-activedescendant");
-    if (control.value.trim() === "" && canClear && value !== undefined) value = null;
+  }
+
+  function close() {
+    hide();
+    if (control.value.trim() === "" && shown !== "" && canClear) choose(null);
     else if (control.value !== shown) control.value = shown;
   }
 
@@ -136,7 +140,7 @@ export function createPicker(table, canClear) {
   function choose(/** @type {Row | null} */ row) {
     value = row === null ? null : row[keyName];
     display(row === null ? "" : labelOf(table, row));
-    close();
+    hide();
     control.dispatchEvent(new Event("change", { bubbles: true }));
   }
 

@@ -3,7 +3,7 @@
  */
 import { RequestError, linkedQuery, send } from "./api.js";
 import { can, fieldOf, hasKey, keyOf, keySegment, labelOf, nounOf, pageUrl, rowUrl, tableNamed, tableUrl, words } from "./catalog.js";
-import { ask, failure, openDialog } from "./dialogs.js";
+import { ask, closeButton, failure, openDialog, unlessTyped } from "./dialogs.js";
 import { button, el, fill, uniqueId } from "./dom.js";
 import { Form, busy, formFooter } from "./form.js";
 import { Grid } from "./grid.js";
@@ -180,8 +180,12 @@ class RelationSection {
     const [pair] = relation.pairs;
     if (!pair) return null;
     const [here, there] = pair;
+    // A row that is above itself is in the answer once for each level.
+    const unique = new Map(rows.map((row) => [keyOf(target, row), row]));
+    unique.delete(keyOf(target, this.row));
     const below = (/** @type {any} */ parent) => {
-      const children = rows.filter((row) => String(row[there]) === String(parent));
+      const children = [...unique.values()].filter((row) => String(row[there]) === String(parent));
+      for (const row of children) unique.delete(keyOf(target, row));
       if (children.length === 0) return null;
       /** @type {HTMLElement} */
       const list = el(
@@ -204,7 +208,7 @@ class RelationSection {
     control.id = id;
     const form = new Form(inputsOf(relation.link ?? {}, null), null);
     form.write(Object.fromEntries(form.parts.map(({ input }) => [input.name, input.initial])));
-    const footer = formFooter("Link", button("Cancel", () => dialog.close()));
+    const footer = formFooter("Link", closeButton());
     const save = async () => {
       const value = picker ? picker.read() : plain.value.trim();
       const body = form.values();
@@ -237,7 +241,8 @@ class RelationSection {
       form.element,
       footer.element,
     );
-    const dialog = openDialog(`Link ${words(relation.name).toLowerCase()}`, [element]);
+    const isTyped = () => form.isChanged || (picker ? picker.read() !== undefined : plain.value !== "");
+    const dialog = openDialog(`Link ${words(relation.name).toLowerCase()}`, [element], { canClose: unlessTyped(isTyped) });
     control.focus();
   }
 
@@ -250,7 +255,7 @@ class RelationSection {
     );
     const form = new Form(inputs, target);
     form.write(Object.fromEntries(inputs.map((input) => [input.name, input.initial])));
-    const footer = formFooter(`Create ${nounOf(target)}`, button("Cancel", () => close()));
+    const footer = formFooter(`Create ${nounOf(target)}`, closeButton());
     const save = async () => {
       const body = form.values();
       if (body === null) return;
@@ -276,12 +281,7 @@ class RelationSection {
       form.element,
       footer.element,
     );
-    const canClose = async () =>
-      !form.isChanged || ask("Close without saving?", "Close", { detail: "What you typed is lost then.", danger: true, cancel: "Go on" });
-    const close = async () => {
-      if (await canClose()) dialog.close();
-    };
-    const dialog = openDialog(`New ${nounOf(target)}`, [element], { canClose });
+    const dialog = openDialog(`New ${nounOf(target)}`, [element], { canClose: unlessTyped(() => form.isChanged) });
     form.parts[0]?.editor.control.focus();
   }
 }

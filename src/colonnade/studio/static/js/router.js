@@ -9,6 +9,9 @@ const BASE = document.documentElement.dataset.base ?? "/";
 /** @type {(route: Route) => void} */
 let show = () => {};
 
+/** The URL of the page that is shown, which differs from that of the browser after "Back". */
+let current = location.href;
+
 /** @type {Set<() => Promise<boolean>>} */
 const guards = new Set();
 
@@ -27,7 +30,6 @@ export function currentRoute() {
  */
 export function startRouter(work) {
   show = work;
-  let current = location.href;
   addEventListener("popstate", async () => {
     const next = location.href;
     if (await mayLeave()) {
@@ -51,9 +53,6 @@ export function startRouter(work) {
     if (guards.size > 0 && document.querySelector("[data-unsaved]")) event.preventDefault();
   });
   show(currentRoute());
-  return () => {
-    current = location.href;
-  };
 }
 
 /**
@@ -67,6 +66,7 @@ export async function navigate(url, { replace = false, force = false } = {}) {
   if (!force && !(await mayLeave())) return;
   if (replace) history.replaceState(null, "", url);
   else history.pushState(null, "", url);
+  current = location.href;
   show(currentRoute());
 }
 
@@ -78,6 +78,7 @@ export async function navigate(url, { replace = false, force = false } = {}) {
 export function setQuery(query) {
   const text = query.toString();
   history.pushState(null, "", `${location.pathname}${text ? `?${text}` : ""}`);
+  current = location.href;
   show(currentRoute());
 }
 

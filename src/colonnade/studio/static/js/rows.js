@@ -53,12 +53,20 @@ export async function readRow(table, key, include = []) {
  * @param {string} key
  * @param {Row} changes
  * @param {string} etag Empty to change whatever version there is.
+ * @param {Row} [before]
  * @returns {Promise<Version>}
  */
-export async function updateRow(table, key, changes, etag) {
+export async function updateRow(table, key, changes, etag, before = {}) {
   const headers = etag ? { "If-Match": etag } : undefined;
   const answer = await send("PATCH", `data/${table.id}/${key}`, headers ? { body: changes, headers } : { body: changes });
   const newTag = answer.headers.get("etag");
-  if (answer.data === null || answer.data === "" || newTag === null) return readRow(table, key);
-  return { row: answer.data, etag: newTag, answer };
+  if (answer.data && typeof answer.data === "object" && newTag !== null) {
+    return { row: answer.data, etag: newTag, answer };
+  }
+  try {
+    return await readRow(table, key);
+  } catch {
+    // It was saved, though the row cannot be read again: the page shows why when it reloads.
+    return { row: { ...before, ...changes }, etag: newTag ?? "", answer };
+  }
 }
