@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, Header, HTTPException, Request
+from fastapi import Body, Depends, FastAPI, Header, HTTPException, Request
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
@@ -167,3 +167,85 @@ def test_the_openapi_document_has_the_action(make: Make) -> None:
     operation = client.get("/openapi.json").json()["paths"]["/tickets:close"]["post"]
     assert operation["summary"] == "Close"
     assert [each["name"] for each in operation["parameters"]] == ["key"]
+
+
+def test_a_row_that_is_named_in_two_ways_is_passed_once(make: Make) -> None:
+    tickets, client = make()
+    tickets.action("Close")(close)
+    assert client.post("/tickets:close?key=1&key=01&key=%2B1").json()["message"] == "Closed 1"
+
+
+def test_as_many_rows_as_in_a_batch_are_reached(make: Make, db: Database) -> None:
+    tickets, client = make()
+    tickets.action("Close")(close)
+    with db.session() as session:
+        session.add_all([tickets.model() for _ in range(997)])
+        session.commit()
+    query = "&".join(f"key={key}" for key in range(1, 1001))
+    assert client.post(f"/tickets:close?{query}").json()["message"] == "Closed 1000"
+
+
+def test_rows_with_composite_keys_are_reached(db: Database) -> None:
+    class Seat(SQLModel, table=True):
+        row: str = Field(primary_key=True)
+        number: int = Field(primary_key=True)
+        taken: bool = False
+
+    db.create_all()
+    seats = Resource(Seat, db)
+
+    @seats.action("Take")
+    def take(rows: list[Seat]) -> str:
+        return ",".join(f"{seat.row}{seat.number}" for seat in rows)
+
+    app = FastAPI(lifespan=db.lifespan)
+    app.include_router(seats)
+    with db.session() as session:
+        session.add_all([Seat(row="a", number=1), Seat(row="a", number=2), Seat(row="b", number=1)])
+        session.commit()
+    client = TestClient(app)
+    assert client.post("/seats:take?key=b,1&key=a,2").json()["message"] == "b1,a2"
+
+
+def test_the_form_is_the_body_and_nothing_else(make: Make) -> None:
+    class User(BaseModel):
+        password_hash: str = ""
+
+    class Reason(BaseModel):
+        text: str
+
+    def current_user() -> User:
+        return User()
+
+    tickets, client = make()
+
+    @tickets.action("Close")
+    def close_as(rows: list[Any], user: Annotated[User, Depends(current_user)]) -> None: ...
+
+    @tickets.action("Explain")
+    def explain(rows: list[Any], reason: Annotated[Reason | None, Body()] = None) -> str:
+        return "none" if reason is None else reason.text
+
+    app = client.app
+    assert isinstance(app, FastAPI)
+
+    @app.get("/description")
+    async def describe(request: Request) -> Any:
+        return (await tickets.describe(request)).actions
+
+    forms = {action["name"]: action["form"] for action in client.get("/description").json()}
+    assert forms["close-as"] is None
+    assert list(forms["explain"]["properties"]) == ["text"]
+    assert client.post("/tickets:explain?key=1").json()["message"] == "none"
+    body = {"text": "why"}
+    assert client.post("/tickets:explain?key=1", json=body).json()["message"] == "why"
+
+
+@pytest.mark.parametrize("name", ["batch", "aggregate", "Close", "close it"])
+def test_a_name_that_a_route_has_is_refused(name: str, make: Make) -> None:
+    tickets, _ = make()
+    with pytest.raises(ModelError, match="none of aggregate, batch, import"):
+        tickets.action("Close", name=name)(close)
+    tickets.action("Close")(close)
+    with pytest.raises(ModelError, match="two actions with the name 'close'"):
+        tickets.action("Close again")(close)
