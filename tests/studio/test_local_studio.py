@@ -23,7 +23,7 @@ def client_of(db: Database, *, shows_sql: bool) -> TestClient:
 
 def test_the_sql_of_a_list_is_shown_with_its_values_and_its_plan(db: Database) -> None:
     client = client_of(db, shows_sql=True)
-    assert client.get("/studio/api/catalog").json()["features"] == {"sql": True}
+    assert client.get("/studio/api/catalog").json()["features"] == {"drift": True, "sql": True}
     shown = client.get("/studio/api/explain/items?name=pen&limit=5").json()
     assert "FROM item" in shown["sql"]
     assert "pen" in shown["parameters"].values()
@@ -36,7 +36,7 @@ def test_the_sql_of_a_list_is_shown_with_its_values_and_its_plan(db: Database) -
 
 def test_no_sql_is_shown_unless_it_is_asked_for(db: Database) -> None:
     client = client_of(db, shows_sql=False)
-    assert client.get("/studio/api/catalog").json()["features"] == {"sql": False}
+    assert client.get("/studio/api/catalog").json()["features"] == {"drift": True, "sql": False}
     assert client.get("/studio/api/explain/items").status_code == 404
 
 

@@ -1,7 +1,7 @@
 """The routes of the schema page: the diagram, the facts of each table, and drift."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,15 @@ class SchemaRoutes:
         router.add_api_route("/schema/{table}", self._facts, methods=["GET"])
         router.add_api_route("/drift", self._drift, methods=["GET"])
 
+    def may_compare(self, readable: Collection[ReadableTable]) -> bool:
+        """Whether a request may see how the database differs from the models.
+
+        Args:
+            readable: The tables that the request may read.
+        """
+        compared = _compared(readable)
+        return self._shows_all or not any(_conceals(each, readable) for _, each in compared)
+
     async def _diagram(self, request: Request) -> Response:
         readable = (await readable_tables(self._tables(), request)).values()
         shapes = {shape.table: shape for shape in (_shape(each) for each in readable)}
@@ -82,12 +91,8 @@ class SchemaRoutes:
 
     async def _drift(self, request: Request) -> Response:
         readable = (await readable_tables(self._tables(), request)).values()
-        compared: dict[tuple[Database, MetaData], None] = {
-            (table.served.resource.db, _shape(table).table.metadata): None
-            for table in readable
-            if not is_reflected(_shape(table).table.metadata)
-        }
-        if not self._shows_all and any(_conceals(metadata, readable) for _, metadata in compared):
+        compared = _compared(readable)
+        if not self.may_compare(readable):
             raise HTTPException(
                 403, "The comparison would tell of tables, fields or rows that you may not see."
             )
@@ -96,6 +101,15 @@ class SchemaRoutes:
             differences += await _on_connection(db, partial(_differences, metadata))
         content = {"compared": bool(compared), "differences": differences}
         return JSONResponse(content, headers={**DATA_HEADERS, **NO_STORE})
+
+
+def _compared(readable: Iterable[ReadableTable]) -> dict[tuple[Database, MetaData], None]:
+    """The databases to compare, each with the tables that programs declare."""
+    return {
+        (table.served.resource.db, _shape(table).table.metadata): None
+        for table in readable
+        if not is_reflected(_shape(table).table.metadata)
+    }
 
 
 def _shape(table: ReadableTable) -> Shape:

@@ -118,6 +118,7 @@ class Studio:
         self._prefix = prefix
         self._title = title or app.title
         self._left_out = tuple(left_out)
+        self._schema = SchemaRoutes(lambda: self.tables, shows_all=self._shows_all)
         app.mount(f"{prefix}/static", _Assets(directory=STATIC), name="studio-static")
         app.include_router(self._api(dependencies))
         app.include_router(self._pages())
@@ -149,7 +150,7 @@ class Studio:
     def _add_routes(self, router: APIRouter) -> None:
         router.add_api_route("/catalog", self._catalog, methods=["GET"])
         router.add_api_route(f"/data/{{path:{ANY_PATH}}}", self._data, methods=METHODS)
-        SchemaRoutes(lambda: self.tables, shows_all=self._shows_all).add_to(router)
+        self._schema.add_to(router)
 
     def _pages(self) -> APIRouter:
         """The page, which has no data: its scripts show what its URL names."""
@@ -170,6 +171,7 @@ class Studio:
 
     async def _catalog(self, request: Request) -> Response:
         """What the pages need to know: the tables, and the token for writes."""
+        readable = await readable_tables(self.tables, request)
         described = [
             {
                 "id": name,
@@ -177,7 +179,7 @@ class Studio:
                 "is_public": table.served.is_public,
                 **asdict(table.description),
             }
-            for name, table in (await readable_tables(self.tables, request)).items()
+            for name, table in readable.items()
         ]
         response = JSONResponse(None, headers={**DATA_HEADERS, **NO_STORE})
         path = f"{request.scope.get('root_path', '').rstrip('/')}{self._prefix}/"
@@ -187,7 +189,10 @@ class Studio:
             "csrf": token,
             "tables": described,
             "left_out": self._left_out,
-            "features": self.features,
+            "features": {
+                "drift": self._schema.may_compare(readable.values()),
+                **self.features,
+            },
         }
         response.body = response.render(content)
         response.headers["content-length"] = str(len(response.body))

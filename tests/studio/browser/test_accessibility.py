@@ -106,8 +106,8 @@ def test_forms(library: Library, open_page: OpenPage, screen: dict[str, Any]) ->
 def test_pages_of_the_schema(library: Library, open_page: OpenPage, screen: dict[str, Any]) -> None:
     page = open_page(library.server, "schema", **screen)
     expect(page.locator("svg.diagram")).to_be_visible()
-    page.get_by_role("button", name="Compare with the database").click()
-    expect(page.get_by_text("The models and the database agree.")).to_be_visible()
+    # It would tell of a secret field.
+    expect(page.get_by_role("button", name="Compare with the database")).to_have_count(0)
     check(page)
     page.goto(f"{library.server.url}/studio/schema/books")
     expect(page.get_by_role("heading", name="Indexes")).to_have_count(0)

@@ -16,7 +16,6 @@ SIZES = {"wide": {"width": 1200, "height": 760}, "narrow": {"width": 360, "heigh
 
 
 def table(page: Page) -> None:
-    page.get_by_role("link", name="Tasks", exact=True)
     expect(page.locator(".grid tbody tr").first).to_be_visible()
     page.get_by_label("Select Design the landing page").check()
     page.get_by_label("Select Build the landing page").check()
@@ -37,6 +36,8 @@ def new(page: Page) -> None:
 
 def schema(page: Page) -> None:
     expect(page.locator("svg.diagram")).to_be_visible()
+    page.get_by_role("button", name="Compare with the database").click()
+    expect(page.get_by_text("The models and the database agree.")).to_be_visible()
 
 
 def facts(page: Page) -> None:

@@ -27,6 +27,9 @@ export const catalog = {
   get showsSQL() {
     return data.features.sql === true;
   },
+  get canCompare() {
+    return data.features.drift === true;
+  },
   get leftOut() {
     return data.left_out;
   },

@@ -20,11 +20,13 @@ export class Grid {
    * @param {string} options.order The order of the rows, as `order_by`.
    * @param {((order: string, field: string) => void) | null} options.sort
    * @param {((rows: Row[]) => void) | null} options.select
+   * @param {Set<string>} [options.selected] The keys of the rows that are selected at first.
    */
-  constructor(table, fields, counted, rows, { order, sort, select }) {
+  constructor(table, fields, counted, rows, { order, sort, select, selected = new Set() }) {
     this.table = table;
     this.rows = rows;
     this.onSelect = select;
+    this.selectedKeys = selected;
     /** @type {HTMLInputElement[]} */
     this.boxes = [];
     const head = el(
@@ -49,14 +51,15 @@ export class Grid {
       "aria-label": "Select all rows of the page",
       onchange: () => {
         for (const box of this.boxes) box.checked = all.checked;
-        this.#selected();
+        this.onSelect?.(this.selected);
       },
     });
     return all;
   }
 
-  #selected() {
-    this.onSelect?.(this.rows.filter((_, index) => this.boxes[index]?.checked));
+  /** The rows that are selected. */
+  get selected() {
+    return this.rows.filter((_, index) => this.boxes[index]?.checked);
   }
 
   /**
@@ -71,7 +74,8 @@ export class Grid {
       type: "checkbox",
       "aria-label": `Select ${labelOf(table, row)}`,
       disabled: !hasKey(table, row),
-      onchange: () => this.#selected(),
+      checked: this.selectedKeys.has(keyOf(table, row)),
+      onchange: () => this.onSelect?.(this.selected),
     });
     this.boxes.push(box);
     return el(

@@ -25,11 +25,10 @@ function overview() {
   const diagram = new Diagram();
   const drift = el("div", { class: "drift", role: "status" });
   const compare = button("Compare with the database", () => compareSchema(compare, drift));
-  const isOpen = catalog.tables.every((table) => table.is_open);
   return el(
     "section",
     { class: "schema-page" },
-    el("header", { class: "page-header" }, el("h1", {}, "Schema"), diagram.tools, isOpen && el("div", { class: "toolbar" }, compare)),
+    el("header", { class: "page-header" }, el("h1", {}, "Schema"), diagram.tools, catalog.canCompare && el("div", { class: "toolbar" }, compare)),
     drift,
     diagram.area,
     el("h2", {}, "Tables"),

@@ -4,7 +4,7 @@
 import { linkedQuery, send } from "./api.js";
 import { openBulkEdit, removeRows } from "./bulk.js";
 import { runAction } from "./actions.js";
-import { can, fieldOf, fieldTitle, nounOf, pageUrl, searchFields, titleOf, words } from "./catalog.js";
+import { can, fieldTitle, keyOf, nounOf, pageUrl, searchFields, titleOf, words } from "./catalog.js";
 import { csvOf, saveFile } from "./csv.js";
 import { failure, openDialog } from "./dialogs.js";
 import { button, debounced, el, fill, uniqueId } from "./dom.js";
@@ -59,6 +59,10 @@ class TablePage {
     this.answer = null;
     /** @type {Row[]} */
     this.rows = [];
+    /** @type {Row[]} */
+    this.selected = [];
+    /** @type {Grid | null} */
+    this.grid = null;
     this.body = el("div", { class: "grid-area" });
     this.summary = el("span", { class: "hint", role: "status" });
     this.footer = el("div", { class: "grid-footer" });
@@ -142,6 +146,7 @@ class TablePage {
   }
 
   #show() {
+    this.grid = null;
     if (this.rows.length === 0) {
       fill(this.body, this.#emptyState());
     } else {
@@ -149,10 +154,11 @@ class TablePage {
         order: this.query.get("order_by") ?? "",
         sort: (order, field) => this.#sort(order, field),
         select: (rows) => this.#select(rows),
+        selected: new Set(this.selected.map((row) => keyOf(this.table, row))),
       });
       fill(this.body, this.grid.element);
     }
-    this.#select([]);
+    this.#select(this.grid?.selected ?? []);
     this.#showFooter();
     const target = focused === null ? null : this.element.querySelector(focused);
     focused = null;
@@ -242,8 +248,12 @@ class TablePage {
   /** @param {Row[]} rows */
   #select(rows) {
     const { table } = this;
+    this.selected = rows;
     this.selection.hidden = rows.length === 0;
-    const done = () => this.load();
+    const done = () => {
+      this.#select([]);
+      this.load();
+    };
     fill(
       this.selection,
       el("strong", {}, `${rows.length} selected`),
@@ -310,14 +320,4 @@ class TablePage {
     );
     const dialog = openDialog("Columns", [form]);
   }
-}
-
-/**
- * Whether a table has a field, for links to its filtered rows.
- *
- * @param {Table} table
- * @param {string} name
- */
-export function canFilter(table, name) {
-  return fieldOf(table, name)?.filters.eq !== undefined;
 }

@@ -77,6 +77,6 @@
  * @property {string} csrf
  * @property {Table[]} tables
  * @property {string[]} left_out
- * @property {{sql?: boolean}} features
+ * @property {{sql?: boolean, drift?: boolean}} features
  */
 export {};
