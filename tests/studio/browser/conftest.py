@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
 from colonnade import Database
 from tests.studio.browser.library import Library
@@ -14,7 +14,12 @@ from tests.studio.serving import ServedStudio, served
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
+TIMEOUT = 20_000
+"""Milliseconds until an element that does not appear fails a test: the machine may be busy."""
+
 OpenPage = Callable[..., Page]
+
+expect.set_options(timeout=TIMEOUT)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -79,7 +84,7 @@ def open_page(browser: Browser, watched: Watched) -> Iterator[OpenPage]:
         options = {"viewport": {"width": 1280, "height": 800}, "timezone_id": "Europe/Berlin",
                    "locale": "en-GB", **options}  # fmt: skip
         context = browser.new_context(**options)
-        context.set_default_timeout(8000)
+        context.set_default_timeout(TIMEOUT)
         contexts.append(context)
         context.add_cookies([{"name": "user", "value": "admin", "url": server.url}])
         page = context.new_page()

@@ -52,6 +52,7 @@ def test_the_input_for_a_deleted_row_can_become_a_new_one(
     key = library.add("Author", name="Ada")
     page = open_page(library.server, f"tables/authors/rows/{key}")
     page.get_by_label("Name").fill("Ada, kept")
+    expect(page.get_by_text("None.")).to_be_visible()  # all of the page is loaded
     with library.db.session() as session:
         session.delete(session.get(library.models["Author"], key))
         session.commit()

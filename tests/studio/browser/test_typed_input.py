@@ -108,6 +108,7 @@ def test_the_end_of_a_session_and_of_a_row_lose_nothing_together(
     key = library.add("Author", name="Ada")
     page = open_page(library.server, f"tables/authors/rows/{key}")
     page.get_by_label("Name").fill("Kept")
+    expect(page.get_by_text("None.")).to_be_visible()  # all of the page is loaded
     with library.db.session() as session:
         session.delete(session.get_one(library.models["Author"], key))
         session.commit()
