@@ -4,6 +4,7 @@
     python -m benchmarks compare --only guide floor --database SQLite --workload "one row"
     python -m benchmarks growth
     python -m benchmarks start
+    python -m benchmarks admins            pages of Studio and other admins, of 10,000,000 rows
     python -m benchmarks testing           what the fixtures of a test cost
     python -m benchmarks profile           a flame graph of a workload, by py-spy
     python -m benchmarks report            the tables and charts again, from the saved results
@@ -28,7 +29,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmarks import charts, comparison, growth, report, start, testing
+from benchmarks import admins, charts, comparison, growth, report, start, testing
 from benchmarks.databases import DATABASES, fill
 from benchmarks.quiet import OtherLoadError
 from benchmarks.serving import CONTENDERS, FailedError, Served
@@ -47,7 +48,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parts = ("all", "compare", "growth", "start", "testing", "profile", "report")
+    parts = ("all", "compare", "growth", "start", "testing", "admins", "profile", "report")
     parser.add_argument("part", nargs="?", choices=parts, default="all")
     parser.add_argument("--seconds", type=int, default=1, help="the seconds of each load (1)")
     parser.add_argument("--rounds", type=int, default=3, help="the rounds of each comparison (3)")
@@ -91,6 +92,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(report.start_table(measure_start(arguments)))
     elif arguments.part == "testing":
         measure_tests(arguments)
+    elif arguments.part == "admins":
+        admins.run(arguments.database)
     elif arguments.part == "profile":
         profile(arguments)
     else:
