@@ -143,13 +143,16 @@ def diagram(
     ] = False,
     schema: Annotated[
         Optional[list[str]],  # noqa: UP045 - as above
-        typer.Option(help="Draw the tables of this schema instead of the default one. Repeatable."),
+        typer.Option(
+            help="Draw the tables of this schema instead of the default one (database URLs only). "
+            "Repeatable."
+        ),
     ] = None,
 ) -> None:
     """Draw a diagram of tables, keys and relations.
 
-    The same schema has the same diagram, so that a committed file can be checked. SVG needs
-    colonnade[diagram]; Mermaid, which GitHub shows, and Graphviz need nothing.
+    The output is deterministic, so --check can compare a committed file. SVG requires
+    colonnade[diagram]; Mermaid (which GitHub renders) and Graphviz require no extra.
 
     Examples:
       colonnade diagram -o docs/schema.svg
@@ -177,24 +180,32 @@ def studio(
     port: Annotated[int, typer.Option(help="Listen on this port.", min=0, max=65535)] = 8000,
     database_url: DatabaseURLOption = None,
     writable: Annotated[
-        bool, typer.Option("--writable", help="Allow changes. By default, Studio only reads.")
+        bool,
+        typer.Option(
+            "--writable",
+            help="Allow changes, and create missing tables of a module. By default, Studio only "
+            "reads.",
+        ),
     ] = False,
     schema: Annotated[
         Optional[list[str]],  # noqa: UP045 - as above
-        typer.Option(help="Show the tables of this schema instead of the default one. Repeatable."),
+        typer.Option(
+            help="Show the tables of this schema instead of the default one (database URLs only). "
+            "Repeatable."
+        ),
     ] = None,
     show_sql: Annotated[
-        bool, typer.Option("--show-sql", help="Show the SQL and the plan of what a page shows.")
+        bool, typer.Option("--show-sql", help="Show the SQL and the query plan of each list.")
     ] = False,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
     ] = True,
 ) -> None:
-    """See and edit the rows of a project, a module or a database in the browser.
+    """Browse the rows of a project, a module or a database, and edit them with --writable.
 
-    Studio listens on 127.0.0.1 only, and lets in only who opens the URL that it prints, which has a
-    token. The hooks and scopes of your Resources are not used: mount Studio in the application for
-    those.
+    Studio listens on 127.0.0.1 only. It prints a URL with a token, and refuses requests without it.
+    The dependencies, scopes, hooks and actions of your Resources do not apply: mount Studio in the
+    application to use them.
 
     Examples:
       colonnade studio

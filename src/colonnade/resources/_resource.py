@@ -447,24 +447,25 @@ class Resource(HookDecorators, APIRouter):
         """Add an action: an endpoint that calls a function with the rows that a request chooses.
 
         ``POST /tasks:close?key=1&key=2`` calls the function ``close`` with these rows, in one
-        transaction, which rolls back if it raises. It is there whatever ``operations`` says, and
-        Studio has a button for it. The function has a parameter ``rows``, and may have ``session``,
-        a Pydantic model as the body, which is a form in Studio, and any parameter of an endpoint. A
-        sync function gets a ``Session``, an async function an ``AsyncSession``. What it returns is
-        shown as a message. The scope, the write scope and the dependencies of ``update`` apply, and
-        hooks do not. If the transaction is retried, the function runs again.
+        transaction, which rolls back if it raises. It does not depend on ``operations``, and Studio
+        shows a button for it. The function has a parameter ``rows``, and may have ``session``, a
+        Pydantic model as the body, which is a form in Studio, and any parameter of an endpoint. A
+        sync function gets a ``Session``, an async function an ``AsyncSession``. Its return value is
+        the message of the response. The scope, the write scope and the dependencies of ``update``
+        apply, and hooks do not. If the transaction is retried, the function runs again.
 
         Args:
-            title: What the button says.
+            title: The label of the button.
             name: The name in the path; by default that of the function.
-            confirm: A question to ask before, such as ``"Close these tasks?"``.
+            confirm: A question that Studio asks first, such as ``"Close these tasks?"``.
             dependencies: More dependencies of the endpoint.
 
         Returns:
             The decorator, which returns the function unchanged.
 
         Raises:
-            ModelError: The function takes no rows, or its name cannot be in a path.
+            ModelError: The function has no parameter ``rows``, or the name is not valid in a path,
+                is reserved, or belongs to another action.
 
         Examples:
             ```python
@@ -532,15 +533,15 @@ class Resource(HookDecorators, APIRouter):
     async def describe(self, request: Request) -> ResourceDescription:
         """Describe what the Resource offers to a request: its fields, relations and operations.
 
-        The fields are those of the schemas that the request may use. Which rows it may reach, and
-        whether a guard refuses an operation, only a request to its route shows.
+        The fields are those of the schemas that the request may use. The description does not say
+        which rows the request may access, or whether a dependency refuses an operation.
 
         Args:
             request: A request of an endpoint in the same app.
 
         Raises:
-            HTTPException: The request may not read the rows: a dependency of the list, or of the
-                inclusion of the Resource, refuses it.
+            HTTPException: The request may not read the rows: a dependency of the list or of
+                ``include_router`` refuses it.
             RequestValidationError: The request lacks what such a dependency needs.
         """
         selection, refused = await self._schemas.select(request)
@@ -618,14 +619,14 @@ class Resource(HookDecorators, APIRouter):
         return response
 
     async def explain(self, page: Page) -> Explanation:
-        """Explain the SQL with which ``answer`` would read a page, without reading it.
+        """Return the SQL and the query plan of a page without running the query.
 
         Args:
             page: The page from ``query``.
 
         Returns:
-            The statement, its values, and the plan of the database, for developers: it reveals
-            names of tables and columns that the schemas may hide.
+            The statement, its parameters and the query plan. Show it to developers only: it reveals
+            tables and columns that the schemas may hide.
         """
         return await self._schemas.reads_of(page).explain(page)
 

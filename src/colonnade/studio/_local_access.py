@@ -84,7 +84,7 @@ class LocalAccess:
             )
         origin = headers.get("origin")
         if scope["method"] not in SAFE_METHODS and origin not in {None, f"http://{host}"}:
-            return PlainTextResponse("Another origin cannot write here.", 403)
+            return PlainTextResponse("Requests from other origins cannot write.", 403)
         request = Request(scope)
         token = request.query_params.get(PARAMETER)
         if token is not None and self._is_token(token):
@@ -92,7 +92,9 @@ class LocalAccess:
         if self._is_token(request.cookies.get(self._cookie, "")):
             return None
         return PlainTextResponse(
-            "Open the URL that the command printed, with its token. Each start has a new one.", 401
+            "Open the URL that the command printed, including its token. The token changes each "
+            "time the command starts.",
+            401,
         )
 
     def _is_token(self, text: str) -> bool:

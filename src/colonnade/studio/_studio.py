@@ -45,23 +45,24 @@ register_url_convertor(ANY_PATH, _AnyPathConvertor())
 
 
 class Studio:
-    """Pages in which people see and edit the rows of an application's Resources, and its schema.
+    """Pages to browse and edit the rows of an application's Resources, and to view its schema.
 
-    The pages ask the same API as every client: schemas, scopes, guards, hooks and errors apply as
-    they do there. Resources that the application does not include are served to Studio alone, so
-    that an admin may have its own, with other scopes.
+    The pages use the same API as every client: schemas, scopes, dependencies, hooks and errors
+    apply. Resources that the application does not include are served to Studio alone, so that an
+    admin interface can have others, with other scopes.
 
     Args:
         app: The application.
-        resources: The Resources; by default all that the application includes.
-        dependencies: Who may use Studio: dependencies that raise 401 or 403 for others. They guard
-            every route with data. The page itself has none, and is sent to everyone.
+        resources: The Resources; by default all that the application includes, except those whose
+            path has parameters.
+        dependencies: Dependencies that raise 401 or 403 for users who may not use Studio. They run
+            for every route with data, but not for the page itself, which is served to everyone.
         prefix: The path of the pages.
         title: The title of the pages; by default that of the application.
-        left_out: Tables that are not shown, with the reason, as ``journal, because ...``.
+        left_out: Messages about tables that are not shown, such as ``journal, because ...``.
 
     Raises:
-        ModelError: There are no dependencies, so that everyone could use it.
+        ModelError: There are no dependencies, or the prefix does not begin with / or ends with it.
 
     Examples:
         ```python
@@ -108,7 +109,7 @@ class Studio:
     ) -> None:
         if not dependencies:
             raise ModelError(
-                "Studio needs dependencies that refuse who may not use it, such as "
+                "Studio needs dependencies that decide who may use it, such as "
                 "Studio(app, dependencies=[Depends(require_admin)])."
             )
         if not prefix.startswith("/") or prefix.endswith("/"):

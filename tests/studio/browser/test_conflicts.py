@@ -25,11 +25,11 @@ def test_two_people_who_edit_one_row_see_both_versions(
     status = dialog.get_by_role("row", name="Status")
     expect(status.locator("td")).to_have_text(["planned", "planned", "published"])
     assert library.get("Book", key).title == "First"  # nothing was overwritten
-    dialog.get_by_role("button", name="Go on editing").click()
+    dialog.get_by_role("button", name="Keep editing").click()
     expect(second.get_by_label("Title")).to_have_value("Second")
 
     second.get_by_role("button", name="Save").click()
-    dialog.get_by_role("button", name="Save the chosen values").click()
+    dialog.get_by_role("button", name="Save selected values").click()
     expect(second.get_by_text("Saved Second")).to_be_visible()
     stored = library.get("Book", key)
     assert (stored.title, stored.status) == ("Second", "published")
@@ -41,7 +41,7 @@ def test_one_s_own_version_can_be_discarded(library: Library, open_page: OpenPag
     page.get_by_label("Name").fill("Mine")
     library.change("Author", key, name="Theirs")
     page.get_by_role("button", name="Save").click()
-    page.get_by_role("button", name="Discard mine").click()
+    page.get_by_role("button", name="Discard my changes").click()
     expect(page.get_by_label("Name")).to_have_value("Theirs")
     assert library.get("Author", key).name == "Theirs"
 
@@ -106,6 +106,6 @@ def test_a_server_that_goes_away_loses_no_input(library: Library, open_page: Ope
     page.get_by_label("Name").fill("Typed before")
     library.server.stop()
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert")).to_contain_text("The server does not answer.")
+    expect(page.get_by_role("alert")).to_contain_text("The server is not responding.")
     expect(page.get_by_label("Name")).to_have_value("Typed before")
     expect(page.get_by_role("button", name="Save")).to_be_enabled()

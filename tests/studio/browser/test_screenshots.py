@@ -29,7 +29,7 @@ def row(page: Page) -> None:
 
 
 def new(page: Page) -> None:
-    page.get_by_role("button", name="Add a task").click()
+    page.get_by_role("button", name="Add task").click()
     page.get_by_label("Name").fill("Spring catalogue")
     page.get_by_label("Title").fill("Choose the cover")
 
@@ -37,7 +37,7 @@ def new(page: Page) -> None:
 def schema(page: Page) -> None:
     expect(page.locator("svg.diagram")).to_be_visible()
     page.get_by_role("button", name="Compare with the database").click()
-    expect(page.get_by_text("The models and the database agree.")).to_be_visible()
+    expect(page.get_by_text("The database matches the models.")).to_be_visible()
 
 
 def facts(page: Page) -> None:

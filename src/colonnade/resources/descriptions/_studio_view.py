@@ -13,12 +13,12 @@ class StudioView:
 
     Attributes:
         title: The name of the table; by default the words of its path.
-        columns: The fields that a table shows first, in this order; by default those of the read
-            schema, in its order.
-        search: The text fields in which pickers and the search box look; by default a name, a
-            title or another short text.
+        columns: The fields that a table shows first, in this order; by default up to twelve fields
+            of the read schema: keys first, long contents last.
+        search: The text fields that pickers and the search box search; by default up to two text
+            fields: those with a usual name, else unique ones, else any.
         group: The heading under which the sidebar lists the table.
-        label: The field whose value names a row, in links and pickers; by default the first one of
+        label: The field that represents a row in links and pickers; by default the first field of
             ``search``.
 
     Examples:

@@ -105,10 +105,10 @@ async function sendOnce(method, path, { body, headers = {}, signal }) {
     text = await response.text();
   } catch (error) {
     if (signal?.aborted) throw error;
-    return new RequestError("The server does not answer. Check that it runs, then try again.", 0);
+    return new RequestError("The server is not responding. Check that it is running, then try again.", 0);
   }
   if (response.type === "opaqueredirect") {
-    return new RequestError("The application asks you to sign in.", 401);
+    return new RequestError("The application requires you to sign in.", 401);
   }
   const data = read(text, response.headers.get("content-type") ?? "");
   if (!response.ok) return errorOf(response.status, data);
@@ -158,7 +158,7 @@ function errorOf(status, data) {
     const errors = detail.map((entry) => ({ loc: entry.loc, message: entry.msg }));
     return new RequestError("The request is not valid.", status, errors);
   }
-  const message = typeof detail === "string" && detail ? detail : `The server answered ${status}.`;
+  const message = typeof detail === "string" && detail ? detail : `The server responded with status ${status}.`;
   return new RequestError(message, status, data?.errors ?? []);
 }
 

@@ -36,13 +36,13 @@ export function openBulkEdit(table, rows, done) {
     form = input && choose.value !== "" ? new Form([{ ...input, required: true }], table) : null;
     fill(chosen, form?.element);
   });
-  const footer = formFooter(`Change ${rows.length} rows`, closeButton());
+  const footer = formFooter(`Change ${rowsText(rows)}`, closeButton());
   const save = async () => {
     const values = form?.values();
     if (!form || !values) return;
     const [name, value] = Object.entries(values)[0] ?? [];
     const isEmptied = value === null || value === "";
-    const question = `Set ${name} to ${value === null ? "null" : "an empty text"} in ${rows.length} rows?`;
+    const question = `Set ${name} to ${value === null ? "null" : "an empty string"} in ${rowsText(rows)}?`;
     if (isEmptied && !(await ask(question, "Change", { danger: true }))) return;
     const body = rows.map((row) => ({ ...keyFields(table, row), ...values }));
     try {
@@ -64,13 +64,18 @@ export function openBulkEdit(table, rows, done) {
         busy(footer.submit, save);
       },
     },
-    el("p", { class: "hint" }, "All rows are changed, or none."),
+    el("p", { class: "hint" }, "Either all rows are changed or none."),
     choose,
     chosen,
     footer.element,
   );
-  const dialog = openDialog(`Change ${rows.length} rows`, [element], { canClose: unlessTyped(() => form?.isChanged ?? false) });
+  const dialog = openDialog(`Change ${rowsText(rows)}`, [element], { canClose: unlessTyped(() => form?.isChanged ?? false) });
   choose.focus();
+}
+
+/** @param {Row[]} rows */
+function rowsText(rows) {
+  return `${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
 }
 
 /**
@@ -90,7 +95,7 @@ function keyFields(table, row) {
  */
 export async function removeRows(table, rows, done) {
   const question = `Delete ${rows.length} ${rows.length === 1 ? nounOf(table) : titleOf(table).toLowerCase()}?`;
-  if (!(await ask(question, "Delete", { detail: "This cannot be taken back.", danger: true }))) return;
+  if (!(await ask(question, "Delete", { detail: "This cannot be undone.", danger: true }))) return;
   const keys = rows.map((row) => `key=${keyOf(table, row)}`).join("&");
   try {
     await withSignIn(() => send("DELETE", `data/${table.id}:batch?${keys}`));
@@ -98,6 +103,6 @@ export async function removeRows(table, rows, done) {
     notify(error instanceof Error ? error.message : "Nothing was deleted.", { kind: "error" });
     return;
   }
-  notify(`Deleted ${rows.length} rows.`);
+  notify(`Deleted ${rowsText(rows)}.`);
   done();
 }

@@ -53,7 +53,7 @@ export function resolveConflict(table, changes, before, current) {
     const dialog = openDialog(
       "Changed by someone else",
       [
-        el("p", {}, `Since you opened this ${nounOf(table)}, it was changed. Choose a value for each field.`),
+        el("p", {}, `Someone else changed this ${nounOf(table)} after you opened it. Choose a value for each field.`),
         el(
           "div",
           { class: "grid-scroll", tabindex: "0", role: "region", "aria-label": "Both versions" },
@@ -67,9 +67,9 @@ export function resolveConflict(table, changes, before, current) {
         el(
           "footer",
           {},
-          button("Go on editing", () => dialog.close()),
-          button("Discard mine", () => finish({})),
-          button("Save the chosen values", save, { class: "button primary" }),
+          button("Keep editing", () => dialog.close()),
+          button("Discard my changes", () => finish({})),
+          button("Save selected values", save, { class: "button primary" }),
         ),
       ],
       { wide: true },

@@ -24,10 +24,10 @@ export class Diagram {
     this.scale = 1;
     this.tools = el(
       "div",
-      { class: "toolbar", role: "toolbar", "aria-label": "Size of the diagram" },
-      button("\u2212", () => this.#zoom(this.scale / STEP), { "aria-label": "Smaller" }),
-      button("+", () => this.#zoom(this.scale * STEP), { "aria-label": "Larger" }),
-      button("Whole", () => this.#fit(), { title: "As wide as the page" }),
+      { class: "toolbar", role: "toolbar", "aria-label": "Zoom" },
+      button("\u2212", () => this.#zoom(this.scale / STEP), { "aria-label": "Zoom out" }),
+      button("+", () => this.#zoom(this.scale * STEP), { "aria-label": "Zoom in" }),
+      button("Fit", () => this.#fit(), { title: "Fit to the width of the page" }),
       button("1:1", () => this.#zoom(1), { "aria-label": "Actual size" }),
     );
     this.load();

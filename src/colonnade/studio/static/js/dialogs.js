@@ -61,7 +61,7 @@ export function closeButton(label = "Cancel") {
 export function unlessTyped(isChanged) {
   return async () =>
     !isChanged() ||
-    ask("Close without saving?", "Close", { detail: "What you typed is lost then.", danger: true, cancel: "Go on" });
+    ask("Close without saving?", "Close", { detail: "Your changes will be lost.", danger: true, cancel: "Keep editing" });
 }
 
 /**
@@ -135,7 +135,7 @@ function askForToken(message) {
       el(
         "p",
         { class: "hint" },
-        "Sign in to the application in another tab, or enter a bearer token. It is kept until this tab is closed. Nothing that you typed is lost.",
+        "Sign in to the application in another tab, or enter a bearer token, which is kept until you close this tab. Your input is kept.",
       ),
       el("label", { for: id }, "Bearer token"),
       input,

@@ -148,7 +148,7 @@ function numberEditor(input, pattern, noun, convert) {
 /** @type {[string, string, (value: number, bound: number) => boolean][]} */
 const BOUNDS = [
   ["minimum", "at least", (value, bound) => value >= bound],
-  ["exclusiveMinimum", "more than", (value, bound) => value > bound],
+  ["exclusiveMinimum", "greater than", (value, bound) => value > bound],
   ["maximum", "at most", (value, bound) => value <= bound],
   ["exclusiveMaximum", "less than", (value, bound) => value < bound],
 ];
@@ -173,7 +173,7 @@ function checkBounds(value, schema) {
   const bounds = numericSchema(schema);
   for (const [name, text, holds] of BOUNDS) {
     if (bounds[name] !== undefined && !holds(value, Number(bounds[name]))) {
-      throw new InvalidInput(`Enter a value of ${text} ${bounds[name]}.`);
+      throw new InvalidInput(`The value must be ${text} ${bounds[name]}.`);
     }
   }
 }
@@ -184,7 +184,7 @@ function checkBounds(value, schema) {
  * @param {HTMLInputElement} control
  */
 function requireComplete(control) {
-  if (control.validity.badInput) throw new InvalidInput("Complete it, or empty it.");
+  if (control.validity.badInput) throw new InvalidInput("Complete the value, or clear it.");
 }
 
 /**
@@ -268,7 +268,7 @@ function jsonEditor(input) {
       if (control.value.trim() !== "") parseJSON(control.value);
       status.textContent = "";
     } catch (error) {
-      status.textContent = `Not JSON yet: ${error instanceof Error ? error.message : error}`;
+      status.textContent = `Not valid JSON yet: ${error instanceof Error ? error.message : error}`;
     }
   });
   /** @type {any} */
@@ -292,7 +292,7 @@ function jsonEditor(input) {
       try {
         return parseJSON(text);
       } catch (error) {
-        throw new InvalidInput(`This is not JSON: ${error instanceof Error ? error.message : error}`);
+        throw new InvalidInput(`This is not valid JSON: ${error instanceof Error ? error.message : error}`);
       }
     },
     write(value) {
@@ -400,10 +400,10 @@ function checkText(text, input) {
   // Characters as Python counts them, not the code units of JavaScript.
   const length = [...text].length;
   if (minLength !== undefined && length < minLength) {
-    throw new InvalidInput(minLength === 1 ? "Enter a text." : `Enter at least ${minLength} characters.`);
+    throw new InvalidInput(minLength === 1 ? "Enter some text." : `Enter at least ${minLength} characters.`);
   }
   if (maxLength !== undefined && length > maxLength) {
-    throw new InvalidInput(`Enter at most ${maxLength} characters; this is ${length}.`);
+    throw new InvalidInput(`Enter at most ${maxLength} characters; you entered ${length}.`);
   }
   if (typeof pattern === "string" && !matches(text, pattern)) {
     throw new InvalidInput(`This does not match the pattern ${pattern}.`);

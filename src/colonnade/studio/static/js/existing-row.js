@@ -77,7 +77,7 @@ export class ExistingRow {
         return;
       }
       const isGone = error instanceof RequestError && error.status === 404;
-      const message = isGone ? new Error(`There is no such ${nounOf(this.table)}, or you may not see it.`) : error;
+      const message = isGone ? new Error(`This ${nounOf(this.table)} does not exist, or you do not have access to it.`) : error;
       fill(this.element, pageHeader(this.table, el("h1", {}, titleOf(this.table))), failure(message, () => this.load()));
       return;
     }
@@ -228,11 +228,11 @@ export class ExistingRow {
   async #undo(old, etag) {
     try {
       await withSignIn(() => updateRow(this.table, this.key, old, etag));
-      notify("The change was taken back.");
+      notify("The change was undone.");
       if (this.element.isConnected) this.load();
     } catch (error) {
       const isChanged = error instanceof RequestError && error.status === 412;
-      const message = isChanged ? "It was changed again in the meantime, so it was not taken back." : String(error instanceof Error ? error.message : error);
+      const message = isChanged ? "The row has changed since then, so the change was not undone." : String(error instanceof Error ? error.message : error);
       notify(message, { kind: "error" });
     }
   }
@@ -265,7 +265,7 @@ export class ExistingRow {
 
   #gone() {
     const { table, form } = this;
-    form.fail(`Someone deleted this ${nounOf(table)}. What you typed is still here.`, []);
+    form.fail(`Someone deleted this ${nounOf(table)}. Your input is still here.`, []);
     if (!can(table, "create")) return;
     form.alert.append(
       button("Create it again", () => {
@@ -281,7 +281,7 @@ export class ExistingRow {
   async #remove(row) {
     const { table, key } = this;
     const question = `Delete ${labelOf(table, row)}?`;
-    if (!(await ask(question, "Delete", { detail: "This cannot be taken back.", danger: true }))) return;
+    if (!(await ask(question, "Delete", { detail: "This cannot be undone.", danger: true }))) return;
     try {
       const headers = { "If-Match": this.version.etag };
       await withSignIn(() => send("DELETE", `data/${table.id}/${key}`, this.version.etag ? { headers } : {}));

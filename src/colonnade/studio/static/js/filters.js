@@ -80,7 +80,7 @@ export function openFilters(table, query, change) {
   const form = el(
     "form",
     { onsubmit: apply },
-    el("p", { class: "hint" }, "Rows are shown if all filters match."),
+    el("p", { class: "hint" }, "Shows the rows that match all filters."),
     rows,
     button("Add a filter", () => add(null).focus()),
     el(
@@ -195,7 +195,7 @@ function valueEditor(field, operator, value) {
   if (field?.choices) return select(field.choices.map((choice) => [String(choice), String(choice)]), value);
   if (field?.kind === "datetime" && !isList) return datetimeEditor(field, value);
   const type = field?.kind === "date" && !isList ? "date" : "text";
-  const hint = isList ? "separated by commas" : null;
+  const hint = isList ? "Separate values with commas" : null;
   const input = el("input", { ...label, type, value: value ?? "", placeholder: hint, autocomplete: "off" });
   return { element: input, read: () => input.value };
 }

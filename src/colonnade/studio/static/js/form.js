@@ -183,7 +183,7 @@ class Part {
         input.required && el("span", { class: "required", "aria-hidden": "true" }, "required"),
       ),
       editor.element,
-      el("p", { class: "hint", id: hintId }, hints.join(". ")),
+      el("p", { class: "hint", id: hintId }, hints.map((text) => text.replace(/\.$/, "")).join(". ")),
       this.error,
     );
     const touch = () => {
@@ -196,7 +196,7 @@ class Part {
   #defaultText() {
     const { initial } = this.input;
     if (initial === undefined || initial === null || initial === "" || typeof initial === "object") return "";
-    return `By default ${initial}`;
+    return `Default: ${initial}`;
   }
 
   /** @param {any} value */

@@ -48,7 +48,7 @@ export class Grid {
   #allBox() {
     const all = el("input", {
       type: "checkbox",
-      "aria-label": "Select all rows of the page",
+      "aria-label": "Select all rows on this page",
       onchange: () => {
         for (const box of this.boxes) box.checked = all.checked;
         this.onSelect?.(this.selected);

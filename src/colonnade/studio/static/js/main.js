@@ -89,7 +89,7 @@ function startPage() {
     "section",
     { class: "empty" },
     el("h1", {}, "No tables"),
-    el("p", {}, "There is no table that you may read."),
+    el("p", {}, "There are no tables that you can read."),
     ...catalog.leftOut.map((reason) => el("p", { class: "hint" }, `Left out: ${reason}`)),
   );
 }
@@ -99,13 +99,13 @@ function notFound() {
     "section",
     { class: "empty" },
     el("h1", {}, "Not found"),
-    el("p", {}, "There is no such page, or you may not see it."),
-    el("p", {}, el("a", { href: pageUrl("") }, "To the tables")),
+    el("p", {}, "This page does not exist, or you do not have access to it."),
+    el("p", {}, el("a", { href: pageUrl("") }, "Back to the tables")),
   );
 }
 
 document.body.append(
-  el("a", { class: "skip", href: "#content", onclick: skip }, "Skip to the content"),
+  el("a", { class: "skip", href: "#content", onclick: skip }, "Skip to content"),
   nav,
   main,
   document.createElement("studio-notices"),

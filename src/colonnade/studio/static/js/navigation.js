@@ -69,7 +69,7 @@ function groups(current) {
   const tables = catalog.tables.filter(
     (table) => can(table, "list") && titleOf(table).toLowerCase().includes(text),
   );
-  if (tables.length === 0) return [el("p", { class: "hint" }, "No table has this name.")];
+  if (tables.length === 0) return [el("p", { class: "hint" }, "No matching tables.")];
   // Tables without a group come first: below others, they would seem to belong to the last group.
   const names = ["", ...new Set(tables.flatMap((table) => table.studio.group ?? []))];
   return names.flatMap((name) => [

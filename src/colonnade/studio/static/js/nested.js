@@ -40,7 +40,7 @@ export class NestedRows {
       { class: "nested" },
       el("legend", {}, words(relation.name)),
       this.list,
-      button(`Add a ${this.noun}`, () => this.#add()),
+      button(`Add ${this.noun}`, () => this.#add()),
     );
   }
 

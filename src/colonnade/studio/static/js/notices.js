@@ -31,7 +31,7 @@ export function notify(text, { kind = "done", action, onAction } = {}) {
       }),
     );
   }
-  notice.append(button("\u00d7", close, { class: "icon-button", "aria-label": "Close the message" }));
+  notice.append(button("\u00d7", close, { class: "icon-button", "aria-label": "Dismiss" }));
   document.querySelector("studio-notices")?.append(notice);
   if (kind !== "error") setTimeout(close, action ? 3 * SHOWN : SHOWN);
 }

@@ -37,7 +37,7 @@ export function createPicker(table, canClear) {
     role: "combobox",
     autocomplete: "off",
     spellcheck: "false",
-    placeholder: `Find a ${nounOf(table)}\u2026`,
+    placeholder: `Find ${nounOf(table)}\u2026`,
     "aria-expanded": "false",
     "aria-autocomplete": "list",
     "aria-controls": listId,
@@ -48,7 +48,7 @@ export function createPicker(table, canClear) {
   });
   const clear = button("\u00d7", () => choose(null), {
     class: "icon-button",
-    "aria-label": "Choose none",
+    "aria-label": "Clear the selection",
     hidden: true,
   });
 
@@ -64,7 +64,7 @@ export function createPicker(table, canClear) {
       const answer = await send("GET", `data/${table.id}?${query}`, { signal: pending.signal });
       options = rowsOf(table, answer.data);
       if (searchFields(table).length === 0 && text !== "") options = options.filter((row) => keyOf(table, row).includes(text));
-      open(options.length === 0 ? "Nothing matches." : "");
+      open(options.length === 0 ? "No matches." : "");
     } catch (error) {
       if (error instanceof DOMException) return;
       options = [];

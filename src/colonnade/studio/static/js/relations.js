@@ -75,8 +75,8 @@ class RelationSection {
           this.load();
         }, { "aria-pressed": "false" }),
       relation.linkable && button("Link\u2026", () => this.#openLink()),
-      relation.creatable && target?.create && button(`Add a ${noun}`, () => this.#openCreate(target)),
-      !relation.creatable && isOwned && target && can(target, "create") && el("a", { class: "button", href: this.#newUrl(target) }, `Add a ${noun}`),
+      relation.creatable && target?.create && button(`Add ${noun}`, () => this.#openCreate(target)),
+      !relation.creatable && isOwned && target && can(target, "create") && el("a", { class: "button", href: this.#newUrl(target) }, `Add ${noun}`),
       target && isOwned && can(target, "list") && this.#allUrl(target) && el("a", { class: "button quiet", href: this.#allUrl(target) }, "Show all"),
     ];
   }
@@ -101,7 +101,7 @@ class RelationSection {
       const rows = rowsOf(this.table, answer.data);
       if (rows.length === 0) fill(this.body, el("p", { class: "hint" }, "None."));
       else if (this.isTree) fill(this.body, this.#tree(rows));
-      else fill(this.body, this.#list(rows), linkedQuery(answer.headers, "next") !== null && el("p", { class: "hint" }, `The first ${rows.length}.`));
+      else fill(this.body, this.#list(rows), linkedQuery(answer.headers, "next") !== null && el("p", { class: "hint" }, `Showing the first ${rows.length}.`));
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       fill(this.body, failure(error, () => this.load()));
@@ -164,7 +164,7 @@ class RelationSection {
       if (!(await ask("Remove this link?", "Remove", { danger: true }))) return;
       try {
         await withSignIn(() => send("DELETE", `${this.path}/${segment}`));
-        notify("Removed the link.");
+        notify("Link removed.");
         this.load();
       } catch (error) {
         notify(error instanceof Error ? error.message : "The link was not removed.", { kind: "error" });
@@ -221,7 +221,7 @@ class RelationSection {
       try {
         await withSignIn(() => send("PUT", `${this.path}/${segment}`, relation.link === null ? {} : { body }));
         dialog.close();
-        notify("Linked.");
+        notify("Link added.");
         this.load();
       } catch (error) {
         if (!(error instanceof RequestError)) throw error;
@@ -262,7 +262,7 @@ class RelationSection {
       try {
         await withSignIn(() => send("POST", this.path, { body }));
         dialog.close();
-        notify(`Created a ${nounOf(target)}.`);
+        notify(`Created the ${nounOf(target)}.`);
         this.load();
       } catch (error) {
         if (!(error instanceof RequestError)) throw error;

@@ -46,7 +46,7 @@ export function openRequest(table, below, answer) {
     "Request",
     [
       answer !== null && el("p", { class: "hint" }, timing(answer)),
-      !table.is_public && el("p", { class: "hint" }, "Only Studio serves this table: its path is not one of the API."),
+      !table.is_public && el("p", { class: "hint" }, "Only Studio serves this table. The API of the application does not include it."),
       el("div", { class: "tabs", role: "group", "aria-label": "Language" }, tabs.map(({ tab }) => tab), copy),
       pre,
       sql,
@@ -72,9 +72,9 @@ async function showSQL(area, table, query) {
       area,
       el("h3", {}, "SQL"),
       el("pre", { tabindex: "0", class: "sql" }, data.sql),
-      el("h3", {}, "Values"),
+      el("h3", {}, "Parameters"),
       el("pre", { tabindex: "0" }, values.join("\n")),
-      el("h3", {}, "Plan"),
+      el("h3", {}, "Query plan"),
       el("pre", { tabindex: "0" }, data.plan.join("\n")),
     );
   } catch (error) {
@@ -86,8 +86,8 @@ async function showSQL(area, table, query) {
 /** @param {Answer} answer */
 export function timing(answer) {
   const whole = `${answer.milliseconds.toFixed(0)} ms`;
-  if (answer.serverMilliseconds === null) return `Answered in ${whole}.`;
-  return `Answered in ${whole}, of which the API took ${answer.serverMilliseconds.toFixed(1)} ms.`;
+  if (answer.serverMilliseconds === null) return `Loaded in ${whole}.`;
+  return `Loaded in ${whole}, including ${answer.serverMilliseconds.toFixed(1)} ms in the API.`;
 }
 
 /** What the URL begins with if the application is mounted below another path. */

@@ -35,7 +35,7 @@ export function guardInput(element, isChanged) {
       return true;
     }
     if (!isChanged()) return true;
-    return ask("Leave without saving?", "Leave", { detail: "What you typed is lost then.", danger: true, cancel: "Stay" });
+    return ask("Leave without saving?", "Leave", { detail: "Your changes will be lost.", danger: true, cancel: "Stay" });
   });
   return { update, remove };
 }

@@ -51,7 +51,7 @@ async function compareSchema(compare, area) {
   try {
     const { data } = await withSignIn(() => send("GET", "drift"));
     if (!data.compared) fill(area, el("p", { class: "hint" }, "The tables were read from the database, so there is nothing to compare."));
-    else if (data.differences.length === 0) fill(area, el("p", { class: "good" }, "The models and the database agree."));
+    else if (data.differences.length === 0) fill(area, el("p", { class: "good" }, "The database matches the models."));
     else fill(area, el("ul", { class: "differences" }, data.differences.map((/** @type {string} */ text) => el("li", {}, text))));
   } catch (error) {
     if (!(error instanceof Error)) throw error;
@@ -67,7 +67,7 @@ async function compareSchema(compare, area) {
  * @param {Table} table
  */
 function tablePage(table) {
-  const body = el("div", {}, el("p", { class: "waiting", role: "status" }, "Reading\u2026"));
+  const body = el("div", {}, el("p", { class: "waiting", role: "status" }, "Loading\u2026"));
   loadFacts(table, body);
   return el(
     "section",
@@ -106,11 +106,11 @@ function facts(table, data) {
   /** @type {[string, string][]} */
   const summary = [["Table", table.table], ["Path", table.url]];
   if (data.rows !== null) summary.push(["Rows", `about ${data.rows.toLocaleString("en")}`]);
-  if (data.size !== null) summary.push(["Size", `${sizeText(data.size)}, indexes included`]);
+  if (data.size !== null) summary.push(["Size", `${sizeText(data.size)} including indexes`]);
   if (data.migration !== null) summary.push(["Created by", data.migration]);
   return [
     el("dl", { class: "facts" }, summary.flatMap(([name, text]) => [el("dt", {}, name), el("dd", {}, text)])),
-    !data.is_open && el("p", { class: "hint" }, "Rows and size are not shown, because you may not see all rows or all fields."),
+    !data.is_open && el("p", { class: "hint" }, "The number of rows and the size are hidden, because a scope or role may hide rows or fields."),
     section("Columns", ["Name", "Type", "Null", "Default", "Key", "Comment"], data.columns.map((/** @type {any} */ column) => [
       column.name, column.type, column.nullable ? "yes" : "no", column.default ?? "", column.key, column.comment ?? "",
     ])),

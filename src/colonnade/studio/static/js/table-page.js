@@ -170,7 +170,7 @@ class TablePage {
     return el(
       "div",
       { class: "empty", tabindex: "-1" },
-      el("p", {}, isFiltered ? "No row matches." : `There are no ${titleOf(this.table).toLowerCase()} yet.`),
+      el("p", {}, isFiltered ? "No matching rows." : `There are no ${titleOf(this.table).toLowerCase()} yet.`),
       isFiltered && el("a", { class: "button", href: pageUrl(`tables/${this.table.id}`) }, "Show all rows"),
     );
   }
@@ -205,7 +205,7 @@ class TablePage {
     );
     size.value = query.get("limit") ?? String(PAGE_SIZE);
     const total = totalOf(answer.headers);
-    fill(this.summary, `${this.rows.length} rows`, total !== null && ` of ${total.toLocaleString("en")}`, `. ${timing(answer)}`);
+    fill(this.summary, `${this.rows.length} ${this.rows.length === 1 ? "row" : "rows"}`, total !== null && ` of ${total.toLocaleString("en")}`, `. ${timing(answer)}`);
     fill(
       this.footer,
       el(
@@ -216,7 +216,7 @@ class TablePage {
       ),
       el("label", { for: sizeId, class: "size" }, "Rows per page ", size),
       this.summary,
-      total === null && button("Count", () => this.#count(), { class: "button quiet", title: "Estimate the number of all rows" }),
+      total === null && button("Count", () => this.#count(), { class: "button quiet", title: "Count the matching rows (an estimate on PostgreSQL)" }),
     );
   }
 
@@ -260,7 +260,7 @@ class TablePage {
       can(table, "update_many") && button("Change\u2026", () => openBulkEdit(table, rows, done)),
       can(table, "delete_many") && button("Delete\u2026", () => removeRows(table, rows, done), { class: "button danger" }),
       table.actions.map((action) => button(action.title, () => runAction(table, action, rows, done))),
-      button("CSV of these", () => this.#save(rows), { class: "button quiet" }),
+      button("Export selected as CSV", () => this.#save(rows), { class: "button quiet" }),
     );
   }
 
@@ -309,13 +309,13 @@ class TablePage {
       el(
         "footer",
         {},
-        button("Default columns", () => {
+        button("Reset to default", () => {
           const changed = new URLSearchParams(query);
           changed.delete("fields");
           dialog.close();
           show(changed, '[data-tool="columns"]');
         }),
-        el("button", { class: "button primary" }, "Show"),
+        el("button", { class: "button primary" }, "Apply"),
       ),
     );
     const dialog = openDialog("Columns", [form]);
