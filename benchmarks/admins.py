@@ -115,8 +115,8 @@ def measure(database: str) -> dict[str, Cost]:
     with DATABASES[database]() as url:
         fill(url)
         print(f"{database}: storing {ROWS:,} rows", file=sys.stderr, flush=True)
-        for first in range(TASKS + 1, ROWS + 1, BATCH):
-            add_tasks(url, first, min(first + BATCH - 1, ROWS))
+        for start in range(TASKS + 1, ROWS + 1, BATCH):
+            add_tasks(url, start, min(start + BATCH - 1, ROWS))
         for name in ADMINS:
             with Served(name, url) as served:
                 first = milliseconds_of(served, first_page(name))

@@ -21,6 +21,33 @@ from tests.cli.studio_demo import STUDIO, printed_until_end
 
 pytestmark = pytest.mark.slow
 
+SCOPED = """
+from fastapi import Header, HTTPException
+
+from colonnade import Database, Field, Resource, SQLModel, schemas
+
+
+class Item(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+
+
+def refuse() -> None:
+    raise HTTPException(401)
+
+
+def by_role(role: str = Header()) -> type[schemas(Item).read]:
+    return schemas(Item).read
+
+
+db = Database("sqlite:///scoped.db")
+db.create_all()
+with db.session() as session:
+    session.add(Item(name="of ana"))
+    session.commit()
+items = Resource(Item, db, scope=refuse, read=by_role)
+"""
+
 Start = Callable[..., "Opened"]
 
 
@@ -145,6 +172,14 @@ def test_a_module_is_opened(start: Start, tmp_path: Path) -> None:
     )
     studio = start("models", "--writable", "--database-url", "sqlite:///items.db")
     assert studio.get("/studio/api/data/items") == []
+
+
+def test_the_owner_sees_all_rows_whatever_the_scopes_of_the_program(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "models.py").write_text(SCOPED)
+    studio = start("models")
+    assert [row["name"] for row in studio.get("/studio/api/data/items")] == ["of ana"]
 
 
 def test_what_cannot_be_opened_is_explained(tmp_path: Path) -> None:

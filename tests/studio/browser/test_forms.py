@@ -225,10 +225,18 @@ def test_links_have_their_fields_and_are_removed(library: Library, open_page: Op
     dialog.get_by_role("button", name="Link", exact=True).click()
     expect(loans.get_by_role("link", name="r,1/ü")).to_be_visible()
     assert library.get("Loan", (book, "r,1/ü")).days == 30
+    loans.get_by_role("button", name="Change the link to").click()
+    dialog.get_by_label("Days").fill("61")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.locator(".error", has_text="at most 60")).to_be_visible()
+    dialog.get_by_label("Days").fill("7")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Link changed.")).to_be_visible()
+    assert library.get("Loan", (book, "r,1/ü")).days == 7
     loans.get_by_role("link", name="r,1/ü").click()
     expect(page.get_by_role("heading", name="Zoë")).to_be_visible()
     page.go_back()
-    page.locator("#relation-loans").get_by_role("button", name="Remove").click()
+    page.locator("#relation-loans").get_by_role("button", name="Remove the link").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     expect(page.locator("#relation-loans").get_by_text("None.")).to_be_visible()
     assert library.get("Loan", (book, "r,1/ü")) is None

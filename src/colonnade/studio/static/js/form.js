@@ -45,6 +45,15 @@ export class Form {
   }
 
   /**
+   * All values, also those that were not changed: a PUT replaces what it does not have.
+   *
+   * @returns {Row | null} As `changes`.
+   */
+  all() {
+    return this.#read((_part, value) => value !== undefined);
+  }
+
+  /**
    * All values of a new row; what was not entered is left to the server.
    *
    * @returns {Row | null} As `changes`.

@@ -74,7 +74,7 @@ class RelationSection {
           if (event.currentTarget instanceof HTMLElement) event.currentTarget.setAttribute("aria-pressed", String(this.isTree));
           this.load();
         }, { "aria-pressed": "false" }),
-      relation.linkable && button("Link\u2026", () => this.#openLink()),
+      relation.linkable && button("Link\u2026", () => this.#openLink(null)),
       relation.creatable && target?.create && button(`Add ${noun}`, () => this.#openCreate(target)),
       !relation.creatable && isOwned && target && can(target, "create") && el("a", { class: "button", href: this.#newUrl(target) }, `Add ${noun}`),
       target && isOwned && can(target, "list") && this.#allUrl(target) && el("a", { class: "button quiet", href: this.#allUrl(target) }, "Show all"),
@@ -119,7 +119,7 @@ class RelationSection {
     return el(
       "ul",
       { class: "links" },
-      rows.map((row) => el("li", {}, this.#linkedRow(row), this.relation.linkable && this.#unlinkButton(row))),
+      rows.map((row) => el("li", {}, this.#linkedRow(row), this.relation.linkable && this.#linkButtons(row))),
     );
   }
 
@@ -155,6 +155,15 @@ class RelationSection {
     const { target, relation } = this;
     if (relation.kind === "association") return keySegment(relation.link_columns.map((name) => row[name]));
     return target === null ? "" : keyOf(target, row);
+  }
+
+  /** @param {Row} row */
+  #linkButtons(row) {
+    const { relation } = this;
+    const hasFields = relation.kind === "association" && relation.link !== null;
+    const segment = this.#targetSegment(row);
+    const edit = { class: "button quiet", "aria-label": `Change the link to ${segment}` };
+    return el("span", { class: "toolbar" }, hasFields && button("Change\u2026", () => this.#openLink(row), edit), this.#unlinkButton(row));
   }
 
   /** @param {Row} row */
@@ -198,30 +207,31 @@ class RelationSection {
     return below(this.row[here]);
   }
 
-  #openLink() {
+  /** @param {Row | null} row The link to change; null for a new one. */
+  #openLink(row) {
     const { relation } = this;
     const end = tableNamed(relation.link_table);
-    const picker = end === null || end.key.length > 1 ? null : createPicker(end, false);
-    const plain = el("input", { type: "text" });
+    const picker = row !== null || end === null || end.key.length > 1 ? null : createPicker(end, false);
+    const plain = el("input", { type: "text", value: row === null ? "" : decodeURIComponent(this.#targetSegment(row)), disabled: row !== null });
     const control = picker?.control ?? plain;
     const id = uniqueId("target");
     control.id = id;
     const form = new Form(inputsOf(relation.link ?? {}, null), null);
-    form.write(Object.fromEntries(form.parts.map(({ input }) => [input.name, input.initial])));
-    const footer = formFooter("Link", closeButton());
+    form.write(Object.fromEntries(form.parts.map(({ input }) => [input.name, row === null ? input.initial : row[input.name]])));
+    const footer = formFooter(row === null ? "Link" : "Save", closeButton());
     const save = async () => {
       const value = picker ? picker.read() : plain.value.trim();
-      const body = form.values();
+      const body = row === null ? form.values() : form.all();
       if (value === undefined || value === null || value === "") {
         control.focus();
         return;
       }
       if (body === null) return;
-      const segment = picker ? keySegment([value]) : value;
+      const segment = row !== null ? this.#targetSegment(row) : picker ? keySegment([value]) : value;
       try {
         await withSignIn(() => send("PUT", `${this.path}/${segment}`, relation.link === null ? {} : { body }));
         dialog.close();
-        notify("Link added.");
+        notify(row === null ? "Link added." : "Link changed.");
         this.load();
       } catch (error) {
         if (!(error instanceof RequestError)) throw error;
@@ -241,9 +251,10 @@ class RelationSection {
       form.element,
       footer.element,
     );
-    const isTyped = () => form.isChanged || (picker ? picker.read() !== undefined : plain.value !== "");
-    const dialog = openDialog(`Link ${words(relation.name).toLowerCase()}`, [element], { canClose: unlessTyped(isTyped) });
-    control.focus();
+    const isTyped = () => form.isChanged || (picker ? picker.read() !== undefined : row === null && plain.value !== "");
+    const title = row === null ? `Link ${words(relation.name).toLowerCase()}` : "Change the link";
+    const dialog = openDialog(title, [element], { canClose: unlessTyped(isTyped) });
+    (row === null ? control : form.parts[0]?.editor.control)?.focus();
   }
 
   /** @param {Table} target */
