@@ -67,7 +67,7 @@ function openForm(table, action, rows, done) {
       },
     },
     el("p", { class: "hint" }, [action.confirm, action.description].filter(Boolean).join(" ")),
-    form.element,
+    form,
     footer.element,
   );
   const title = `${action.title}: ${rows.length} ${rows.length === 1 ? "row" : "rows"}`;

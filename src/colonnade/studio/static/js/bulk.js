@@ -34,7 +34,7 @@ export function openBulkEdit(table, rows, done) {
   choose.addEventListener("change", () => {
     const input = inputs[Number(choose.value)];
     form = input && choose.value !== "" ? new Form([{ ...input, required: true }], table) : null;
-    fill(chosen, form?.element);
+    fill(chosen, form);
   });
   const footer = formFooter(`Change ${rowsText(rows)}`, closeButton());
   const save = async () => {

@@ -12,8 +12,9 @@ const STEP = 1.3;
 const LARGEST = 2;
 
 /** A diagram with the buttons that change its size. */
-export class Diagram {
+export class Diagram extends HTMLElement {
   constructor() {
+    super();
     this.area = el(
       "div",
       { class: "diagram-area", tabindex: "0", role: "region", "aria-label": "Diagram" },
@@ -30,6 +31,7 @@ export class Diagram {
       button("Fit", () => this.#fit(), { title: "Fit to the width of the page" }),
       button("1:1", () => this.#zoom(1), { "aria-label": "Actual size" }),
     );
+    this.append(this.tools, this.area);
     this.load();
   }
 
@@ -49,26 +51,28 @@ export class Diagram {
     }
   }
 
-  get width() {
+  get drawnWidth() {
     return Number(this.drawing?.getAttribute("viewBox")?.split(" ")[2] ?? 0);
   }
 
-  get height() {
+  get drawnHeight() {
     return Number(this.drawing?.getAttribute("viewBox")?.split(" ")[3] ?? 0);
   }
 
   #fit() {
-    this.#zoom(Math.min(1, (this.area.clientWidth || this.width) / this.width));
+    this.#zoom(Math.min(1, (this.area.clientWidth || this.drawnWidth) / this.drawnWidth));
   }
 
   /** @param {number} scale */
   #zoom(scale) {
-    const least = Math.min(1, this.area.clientWidth / this.width) / STEP;
+    const least = Math.min(1, this.area.clientWidth / this.drawnWidth) / STEP;
     this.scale = Math.min(Math.max(scale, least), LARGEST);
-    this.drawing?.setAttribute("width", String(Math.round(this.width * this.scale)));
-    this.drawing?.setAttribute("height", String(Math.round(this.height * this.scale)));
+    this.drawing?.setAttribute("width", String(Math.round(this.drawnWidth * this.scale)));
+    this.drawing?.setAttribute("height", String(Math.round(this.drawnHeight * this.scale)));
   }
 }
+
+customElements.define("studio-diagram", Diagram);
 
 /**
  * Make the box of a table in the diagram lead to it.

@@ -23,8 +23,18 @@ const PROPERTIES = new Set([
 export function el(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   element.append(...nodes(children));
-  for (const [key, value] of Object.entries(attributes)) setAttribute(element, key, value);
+  set(element, attributes);
   return element;
+}
+
+/**
+ * Set attributes, properties and listeners of an element: see `el`.
+ *
+ * @param {HTMLElement} element
+ * @param {{[attribute: string]: any}} attributes
+ */
+export function set(element, attributes) {
+  for (const [key, value] of Object.entries(attributes)) setAttribute(element, key, value);
 }
 
 /**

@@ -13,7 +13,7 @@ import { notify } from "./notices.js";
 import { relationSections } from "./relations.js";
 import { openRequest } from "./request-panel.js";
 import { navigate } from "./router.js";
-import { guardInput, pageHeader, saveByKey } from "./row-forms.js";
+import { FormPage, pageHeader, saveByKey } from "./row-forms.js";
 import { readRow, updateRow } from "./rows.js";
 import { inputsOf } from "./schemas.js";
 import { withSignIn } from "./sign-in.js";
@@ -23,15 +23,16 @@ import { cell } from "./values.js";
 /** @typedef {import("./types.js").Row} Row */
 /** @typedef {import("./rows.js").Version} Version */
 
-export class ExistingRow {
+export class ExistingRow extends FormPage {
   /**
    * @param {Table} table
    * @param {string} key
    */
   constructor(table, key) {
+    super();
     this.table = table;
     this.key = key;
-    this.element = el("section", { class: "row-page" }, el("p", { class: "waiting", role: "status" }, "Loading\u2026"));
+    this.append(el("p", { class: "waiting", role: "status" }, "Loading\u2026"));
     /** @type {Version} */
     this.version = { row: {}, etag: "", answer: null };
     const { update } = table;
@@ -49,16 +50,19 @@ export class ExistingRow {
           this.#submit();
         },
       },
-      this.form.element,
+      this.form,
       this.footer.element,
     );
     saveByKey(this.formElement);
-    this.guard = guardInput(this.element, () => this.form.isChanged);
     this.load();
   }
 
+  get isTyped() {
+    return this.form.isChanged;
+  }
+
   #changed() {
-    this.guard.update();
+    this.markTyped();
     this.footer.submit.disabled = !this.form.isChanged;
   }
 
@@ -78,7 +82,7 @@ export class ExistingRow {
       }
       const isGone = error instanceof RequestError && error.status === 404;
       const message = isGone ? new Error(`This ${nounOf(this.table)} does not exist, or you do not have access to it.`) : error;
-      fill(this.element, pageHeader(this.table, el("h1", {}, titleOf(this.table))), failure(message, () => this.load()));
+      fill(this, pageHeader(this.table, el("h1", {}, titleOf(this.table))), failure(message, () => this.load()));
       return;
     }
     this.show();
@@ -93,7 +97,7 @@ export class ExistingRow {
     const readonly = this.#readonly(row);
     const hasForm = this.inputs.length > 0;
     fill(
-      this.element,
+      this,
       this.#header(row),
       hasForm ? el("div", { class: "row-columns" }, this.formElement, readonly) : readonly,
       relationSections(table, key, row),
@@ -229,7 +233,7 @@ export class ExistingRow {
     try {
       await withSignIn(() => updateRow(this.table, this.key, old, etag));
       notify("The change was undone.");
-      if (this.element.isConnected) this.load();
+      if (this.isConnected) this.load();
     } catch (error) {
       const isChanged = error instanceof RequestError && error.status === 412;
       const message = isChanged ? "The row has changed since then, so the change was not undone." : String(error instanceof Error ? error.message : error);
@@ -293,3 +297,5 @@ export class ExistingRow {
     navigate(tableUrl(table), { force: true });
   }
 }
+
+customElements.define("studio-row", ExistingRow);

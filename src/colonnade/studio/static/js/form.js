@@ -11,19 +11,21 @@ import { sameJSON } from "./json.js";
 /** @typedef {import("./types.js").Row} Row */
 /** @typedef {import("./api.js").ProblemEntry} ProblemEntry */
 
-export class Form {
+export class Form extends HTMLElement {
   /**
    * @param {Input[]} inputs
    * @param {Table | null} table The table that the body writes.
    * @param {{onchange?: () => void}} [options]
    */
   constructor(inputs, table, { onchange } = {}) {
+    super();
     this.parts = inputs.map((input) => new Part(input, createEditor(input, table)));
     this.alert = el("div", { class: "form-alert", role: "alert" });
-    this.element = el("div", { class: "fields" }, this.alert, this.parts.map((part) => part.element));
+    this.className = "fields";
+    this.append(this.alert, ...this.parts.map((part) => part.element));
     const changed = () => onchange?.();
-    this.element.addEventListener("input", changed);
-    this.element.addEventListener("change", changed);
+    this.addEventListener("input", changed);
+    this.addEventListener("change", changed);
   }
 
   /**
@@ -148,6 +150,8 @@ export class Form {
     return part !== undefined;
   }
 }
+
+customElements.define("studio-form", Form);
 
 /**
  * The path of an error in the body of a single row, also for a row of a batch.

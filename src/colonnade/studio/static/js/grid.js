@@ -2,7 +2,7 @@
  * The rows of a table as a grid.
  */
 import { can, fieldOf, fieldTitle, hasKey, keyOf, keySegment, labelOf, referenceOf, rowUrl, tableNamed, tableUrl, words } from "./catalog.js";
-import { button, el } from "./dom.js";
+import { button, el, set } from "./dom.js";
 import { cell, isNumeric } from "./values.js";
 
 /** @typedef {import("./types.js").Table} Table */
@@ -10,7 +10,7 @@ import { cell, isNumeric } from "./values.js";
 /** @typedef {import("./types.js").Relation} Relation */
 /** @typedef {import("./types.js").Row} Row */
 
-export class Grid {
+export class Grid extends HTMLElement {
   /**
    * @param {Table} table
    * @param {Field[]} fields
@@ -23,6 +23,7 @@ export class Grid {
    * @param {Set<string>} [options.selected] The keys of the rows that are selected at first.
    */
   constructor(table, fields, counted, rows, { order, sort, select, selected = new Set() }) {
+    super();
     this.table = table;
     this.rows = rows;
     this.onSelect = select;
@@ -38,11 +39,8 @@ export class Grid {
     );
     const body = el("tbody", { onkeydown: moveFocus }, rows.map((row) => this.#row(row, fields, counted)));
     // A scrolling area must be reachable by keyboard.
-    this.element = el(
-      "div",
-      { class: "grid-scroll", tabindex: "0", role: "region", "aria-label": "Rows" },
-      el("table", { class: "grid" }, el("thead", {}, head), body),
-    );
+    set(this, { class: "grid-scroll", tabindex: "0", role: "region", "aria-label": "Rows" });
+    this.append(el("table", { class: "grid" }, el("thead", {}, head), body));
   }
 
   #allBox() {
@@ -95,6 +93,8 @@ export class Grid {
     );
   }
 }
+
+customElements.define("studio-grid", Grid);
 
 /**
  * @param {Table} table

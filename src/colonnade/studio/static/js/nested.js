@@ -22,25 +22,28 @@ export function nestedRelations(table) {
   );
 }
 
-export class NestedRows {
+export class NestedRows extends HTMLElement {
   /**
    * @param {Relation} relation
    * @param {() => void} onchange
    */
   constructor(relation, onchange) {
+    super();
     this.relation = relation;
-    this.onchange = onchange;
+    this.changed = onchange;
     /** @type {{form: Form, element: HTMLElement}[]} */
     this.entries = [];
     const table = tableNamed(relation.table);
     this.noun = table ? nounOf(table) : relation.name;
     this.list = el("div", { class: "nested-rows" });
-    this.element = el(
-      "fieldset",
-      { class: "nested" },
-      el("legend", {}, words(relation.name)),
-      this.list,
-      button(`Add ${this.noun}`, () => this.#add()),
+    this.append(
+      el(
+        "fieldset",
+        { class: "nested" },
+        el("legend", {}, words(relation.name)),
+        this.list,
+        button(`Add ${this.noun}`, () => this.#add()),
+      ),
     );
   }
 
@@ -52,20 +55,20 @@ export class NestedRows {
     const inputs = inputsOf(table.create ?? {}, table).filter(
       (input) => !given.has(input.field?.name ?? input.name) && !others.has(input.name),
     );
-    const form = new Form(inputs, table, { onchange: this.onchange });
+    const form = new Form(inputs, table, { onchange: this.changed });
     form.write(Object.fromEntries(inputs.map((input) => [input.name, input.initial])));
     const entry = {
       form,
       element: el(
         "div",
         { class: "nested-row", role: "group", "aria-label": `${words(this.noun)} ${this.entries.length + 1}` },
-        form.element,
+        form,
         button("Remove", () => this.#remove(entry), { class: "button quiet" }),
       ),
     };
     this.entries.push(entry);
     this.list.append(entry.element);
-    this.onchange();
+    this.changed();
     form.parts[0]?.editor.control.focus();
   }
 
@@ -73,7 +76,7 @@ export class NestedRows {
   #remove(entry) {
     this.entries.splice(this.entries.indexOf(entry), 1);
     entry.element.remove();
-    this.onchange();
+    this.changed();
   }
 
   get isChanged() {
@@ -99,3 +102,5 @@ export class NestedRows {
     return form !== undefined;
   }
 }
+
+customElements.define("studio-nested-rows", NestedRows);

@@ -9,7 +9,7 @@ import { Form, busy, formFooter } from "./form.js";
 import { NestedRows, nestedRelations } from "./nested.js";
 import { notify } from "./notices.js";
 import { navigate } from "./router.js";
-import { guardInput, pageHeader, saveByKey } from "./row-forms.js";
+import { FormPage, pageHeader, saveByKey } from "./row-forms.js";
 import { readRow } from "./rows.js";
 import { inputsOf } from "./schemas.js";
 import { withSignIn } from "./sign-in.js";
@@ -35,16 +35,17 @@ export function openDraft(table, values) {
   navigate(pageUrl(`tables/${table.id}/new`), { force: true });
 }
 
-export class NewRow {
+export class NewRow extends FormPage {
   /**
    * @param {Table} table
    * @param {URLSearchParams} query
    */
   constructor(table, query) {
+    super();
     this.table = table;
     this.inputs = inputsOf(table.create ?? {}, table).filter((input) => !nestedRelations(table).some((relation) => relation.name === input.name));
-    this.form = new Form(this.inputs, table, { onchange: () => this.guard.update() });
-    this.nested = nestedRelations(table).map((relation) => new NestedRows(relation, () => this.guard.update()));
+    this.form = new Form(this.inputs, table, { onchange: () => this.markTyped() });
+    this.nested = nestedRelations(table).map((relation) => new NestedRows(relation, () => this.markTyped()));
     this.footer = formFooter(`Create ${nounOf(table)}`, el("a", { class: "button", href: tableUrl(table) }, "Cancel"));
     const form = el(
       "form",
@@ -56,13 +57,12 @@ export class NewRow {
           busy(this.footer.submit, () => this.#create());
         },
       },
-      this.form.element,
-      this.nested.map((rows) => rows.element),
+      this.form,
+      this.nested,
       this.footer.element,
     );
     saveByKey(form);
-    this.element = el("section", { class: "row-page" }, pageHeader(table, el("h1", {}, `New ${nounOf(table)}`)), form);
-    this.guard = guardInput(this.element, () => this.isTyped);
+    this.append(pageHeader(table, el("h1", {}, `New ${nounOf(table)}`)), form);
     this.form.write(Object.fromEntries(this.inputs.map((input) => [input.name, input.initial])));
     this.#prefill(query);
   }
@@ -95,7 +95,7 @@ export class NewRow {
     for (const part of this.form.parts) {
       if (values[part.input.name] !== undefined) part.enter(values[part.input.name]);
     }
-    this.guard.update();
+    this.markTyped();
   }
 
   async #create() {
@@ -108,8 +108,6 @@ export class NewRow {
     });
     try {
       const answer = await withSignIn(() => send("POST", `data/${table.id}`, { body: values }));
-      this.guard.remove();
-      delete this.element.dataset.unsaved;
       const row = answer.data && typeof answer.data === "object" ? answer.data : null;
       notify(`Created ${row ? labelOf(table, row) : `the ${nounOf(table)}`}.`);
       navigate(row && can(table, "read") ? rowUrl(table, keyOf(table, row)) : tableUrl(table), { force: true });
@@ -120,3 +118,5 @@ export class NewRow {
     }
   }
 }
+
+customElements.define("studio-new-row", NewRow);

@@ -4,7 +4,7 @@
 import { RequestError, linkedQuery, send } from "./api.js";
 import { can, fieldOf, hasKey, keyOf, keySegment, labelOf, nounOf, pageUrl, rowUrl, tableNamed, tableUrl, words } from "./catalog.js";
 import { ask, closeButton, failure, openDialog, unlessTyped } from "./dialogs.js";
-import { button, el, fill, uniqueId } from "./dom.js";
+import { button, el, fill, set, uniqueId } from "./dom.js";
 import { Form, busy, formFooter } from "./form.js";
 import { Grid } from "./grid.js";
 import { notify } from "./notices.js";
@@ -31,10 +31,10 @@ const MOST_COLUMNS = 6;
  */
 export function relationSections(table, key, row) {
   const listed = table.relations.filter((relation) => relation.listed);
-  return listed.map((relation) => new RelationSection(table, key, row, relation).element);
+  return listed.map((relation) => new RelationSection(table, key, row, relation));
 }
 
-class RelationSection {
+class RelationSection extends HTMLElement {
   /**
    * @param {Table} table
    * @param {string} key
@@ -42,6 +42,7 @@ class RelationSection {
    * @param {Relation} relation
    */
   constructor(table, key, row, relation) {
+    super();
     this.table = table;
     this.key = key;
     this.row = row;
@@ -50,9 +51,8 @@ class RelationSection {
     this.isTree = false;
     this.body = el("div", { class: "grid-area" });
     const id = uniqueId("relation");
-    this.element = el(
-      "section",
-      { class: "relation", id: `relation-${relation.name}`, "aria-labelledby": id },
+    set(this, { class: "relation", id: `relation-${relation.name}`, role: "region", "aria-labelledby": id });
+    this.append(
       el("header", {}, el("h2", { id }, words(relation.name)), el("div", { class: "toolbar" }, this.#buttons())),
       this.body,
     );
@@ -114,7 +114,7 @@ class RelationSection {
     if (target !== null && !this.relation.linkable) {
       const joined = new Set(this.relation.pairs.map(([, there]) => there));
       const fields = target.fields.filter((field) => !joined.has(field.name)).slice(0, MOST_COLUMNS);
-      return new Grid(target, fields, [], rows, { order: "", sort: null, select: null }).element;
+      return new Grid(target, fields, [], rows, { order: "", sort: null, select: null });
     }
     return el(
       "ul",
@@ -248,7 +248,7 @@ class RelationSection {
         },
       },
       el("div", { class: "field" }, el("label", { for: id }, end ? words(nounOf(end)) : "Key"), picker?.element ?? plain),
-      form.element,
+      form,
       footer.element,
     );
     const isTyped = () => form.isChanged || (picker ? picker.read() !== undefined : row === null && plain.value !== "");
@@ -289,10 +289,12 @@ class RelationSection {
           busy(footer.submit, save);
         },
       },
-      form.element,
+      form,
       footer.element,
     );
     const dialog = openDialog(`New ${nounOf(target)}`, [element], { canClose: unlessTyped(() => form.isChanged) });
     form.parts[0]?.editor.control.focus();
   }
 }
+
+customElements.define("studio-relation", RelationSection);

@@ -18,26 +18,36 @@ export function pageHeader(table, ...content) {
   return el("header", { class: "page-header" }, el("p", { class: "breadcrumb" }, back), content);
 }
 
-/**
- * Ask before a page with unsaved input is left.
- *
- * @param {HTMLElement} element
- * @param {() => boolean} isChanged
- */
-export function guardInput(element, isChanged) {
-  const update = () => {
-    if (isChanged()) element.dataset.unsaved = "";
-    else delete element.dataset.unsaved;
-  };
-  const remove = addGuard(async () => {
-    if (!element.isConnected) {
-      remove();
-      return true;
-    }
-    if (!isChanged()) return true;
-    return ask("Leave without saving?", "Leave", { detail: "Your changes will be lost.", danger: true, cancel: "Stay" });
-  });
-  return { update, remove };
+/** A page with a form, which asks before it is left with unsaved input. */
+export class FormPage extends HTMLElement {
+  constructor() {
+    super();
+    this.className = "row-page";
+    /** @type {(() => void) | null} */
+    this.removeGuard = null;
+  }
+
+  /** Whether something was typed that is not saved. */
+  get isTyped() {
+    return false;
+  }
+
+  connectedCallback() {
+    this.removeGuard = addGuard(async () => {
+      if (!this.isTyped) return true;
+      return ask("Leave without saving?", "Leave", { detail: "Your changes will be lost.", danger: true, cancel: "Stay" });
+    });
+  }
+
+  disconnectedCallback() {
+    this.removeGuard?.();
+  }
+
+  /** Let the browser ask before the tab is closed, if there is unsaved input. */
+  markTyped() {
+    if (this.isTyped) this.dataset.unsaved = "";
+    else delete this.dataset.unsaved;
+  }
 }
 
 /**

@@ -12,5 +12,5 @@ import { NewRow } from "./new-row.js";
  * @param {URLSearchParams} query Values of a new row, or `copy` with the key of another one.
  */
 export function rowPage(table, key, query) {
-  return key === null ? new NewRow(table, query).element : new ExistingRow(table, key).element;
+  return key === null ? new NewRow(table, query) : new ExistingRow(table, key);
 }

@@ -22,15 +22,14 @@ export function schemaPage(table, id) {
 
 /** The diagram of all tables. */
 function overview() {
-  const diagram = new Diagram();
   const drift = el("div", { class: "drift", role: "status" });
   const compare = button("Compare with the database", () => compareSchema(compare, drift));
   return el(
     "section",
     { class: "schema-page" },
-    el("header", { class: "page-header" }, el("h1", {}, "Schema"), diagram.tools, catalog.canCompare && el("div", { class: "toolbar" }, compare)),
+    el("header", { class: "page-header" }, el("h1", {}, "Schema"), catalog.canCompare && el("div", { class: "toolbar" }, compare)),
     drift,
-    diagram.area,
+    new Diagram(),
     el("h2", {}, "Tables"),
     el(
       "ul",

@@ -24,7 +24,7 @@ import { withSignIn } from "./sign-in.js";
  * @param {URLSearchParams} query That of the URL, which is that of the API.
  */
 export function tablePage(table, query) {
-  return new TablePage(table, query).element;
+  return new TablePage(table, query);
 }
 
 /**
@@ -47,12 +47,13 @@ function show(query, focus) {
 
 const GRID = ".grid-scroll, .empty";
 
-class TablePage {
+class TablePage extends HTMLElement {
   /**
    * @param {Table} table
    * @param {URLSearchParams} query
    */
   constructor(table, query) {
+    super();
     this.table = table;
     this.query = query;
     /** @type {import("./api.js").Answer | null} */
@@ -67,9 +68,9 @@ class TablePage {
     this.summary = el("span", { class: "hint", role: "status" });
     this.footer = el("div", { class: "grid-footer" });
     this.selection = el("div", { class: "selection", hidden: true });
-    this.element = el(
-      "section",
-      { class: "table-page" },
+    this.className = "table-page";
+    fill(
+      this,
       this.#header(),
       filterChips(table, query, (filters) => this.#filter(filters)),
       this.selection,
@@ -156,11 +157,11 @@ class TablePage {
         select: (rows) => this.#select(rows),
         selected: new Set(this.selected.map((row) => keyOf(this.table, row))),
       });
-      fill(this.body, this.grid.element);
+      fill(this.body, this.grid);
     }
     this.#select(this.grid?.selected ?? []);
     this.#showFooter();
-    const target = focused === null ? null : this.element.querySelector(focused);
+    const target = focused === null ? null : this.querySelector(focused);
     focused = null;
     if (target instanceof HTMLElement) target.focus({ preventScroll: true });
   }
@@ -321,3 +322,5 @@ class TablePage {
     const dialog = openDialog("Columns", [form]);
   }
 }
+
+customElements.define("studio-table-page", TablePage);
