@@ -108,7 +108,15 @@ def test_a_body_and_parameters_are_those_of_an_endpoint(make: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "status"), [("", 422), ("key=x", 422), ("key=99", 404), ("key=1&key=99", 404)]
+    ("query", "status"),
+    [
+        ("", 422),
+        ("key=x", 422),
+        ("key=99", 404),
+        ("key=1&key=99", 404),
+        ("key=99999999999", 404),
+        (f"key={2**70}", 404),
+    ],
 )
 def test_keys_that_are_not_there_are_refused_and_nothing_runs(
     query: str, status: int, make: Make

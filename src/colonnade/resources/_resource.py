@@ -514,11 +514,16 @@ class Resource(HookDecorators, APIRouter):
             update = self._schemas.choices.get("update")
             self.add_api_route(
                 f":{action.name}",
-                action.endpoint(lambda: next(self._schemas.contexts()), self.writable),
+                action.endpoint(
+                    lambda: next(self._schemas.contexts()),
+                    self.writable,
+                    openapi.path_parameter("key", self._shape.primary_key)["schema"],
+                ),
                 methods=["POST"],
                 name=f"{function.__name__}_{snake(self.model.__name__)}",
                 summary=title,
                 response_model=ActionResult,
+                responses=openapi.responses(403, 404, 409, 413),
                 dependencies=[
                     *([] if update is None else [Depends(update.required)]),
                     *self._guards.get("update", ()),

@@ -85,6 +85,19 @@ def test_input_stays_when_a_change_is_taken_back(library: Library, open_page: Op
     expect(page.get_by_label("Price")).to_have_value("3.50")
 
 
+def test_the_focus_stays_when_the_row_is_read_again(library: Library, open_page: OpenPage) -> None:
+    key = library.add("Book", title="Old")
+    page = open_page(library.server, f"tables/books/rows/{key}")
+    page.get_by_label("Title").fill("New")
+    slow(page, "GET")
+    page.keyboard.press("Control+s")
+    page.get_by_label("Price").focus()
+    expect(page.get_by_role("heading", name="New")).to_be_visible()  # it has been read again
+    expect(page.get_by_label("Price")).to_be_focused()
+    page.keyboard.type("3.50")
+    expect(page.get_by_label("Price")).to_have_value("3.50")
+
+
 def test_what_is_typed_while_a_row_is_saved_stays(library: Library, open_page: OpenPage) -> None:
     key = library.add("Book", title="Old")
     page = open_page(library.server, f"tables/books/rows/{key}")

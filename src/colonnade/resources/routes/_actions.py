@@ -11,13 +11,14 @@ from inspect import Parameter, Signature, cleandoc, getdoc, iscoroutinefunction,
 from typing import Annotated, Any, get_args, get_type_hints
 
 from fastapi import Depends, Query, Request
-from pydantic import BaseModel
-from sqlalchemy import ColumnElement, tuple_
+from pydantic import BaseModel, WithJsonSchema
+from sqlalchemy import ColumnElement, bindparam, tuple_
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.errors import ModelError
 from colonnade.models import Shape
+from colonnade.query import compared_type
 from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.descriptions._resource_description import (
     ActionDescription,
@@ -117,13 +118,17 @@ class Action:
         self.form = body_schema(models[0]) if models else None
 
     def endpoint(
-        self, context: Callable[[], ResourceContext], writable: Callable[..., Any]
+        self,
+        context: Callable[[], ResourceContext],
+        writable: Callable[..., Any],
+        key_schema: JSONSchema,
     ) -> Callable[..., Awaitable[ActionResult]]:
         """Return the endpoint of the action.
 
         Args:
             context: Returns the table.
             writable: The dependency that returns which rows a request may write, as a condition.
+            key_schema: The JSON schema of a key, for the OpenAPI document.
         """
 
         async def run_action(**values: Any) -> ActionResult:
@@ -144,7 +149,7 @@ class Action:
 
         annotated = self._annotations()
         keys = Annotated[
-            list[str],
+            list[Annotated[str, WithJsonSchema(key_schema)]],
             Query(
                 alias="key",
                 min_length=1,
@@ -189,10 +194,16 @@ async def _locked_rows(
 ) -> list[Any]:
     """Load rows for a change, in the order of their keys; those out of reach are left out."""
     columns = [getattr(shape.model, column.name) for column in shape.primary_key]
+    types = [compared_type(column) for column in shape.primary_key]
+    # A key that is out of range for its column is that of no row.
+    bound = [
+        [bindparam(None, value, type_=kind) for value, kind in zip(key, types, strict=True)]
+        for key in keys
+    ]
     chosen = (
-        columns[0].in_([key[0] for key in keys])
+        columns[0].in_([values[0] for values in bound])
         if len(columns) == 1
-        else tuple_(*columns).in_(keys)
+        else tuple_(*columns).in_([tuple_(*values) for values in bound])
     )
     statement = select(shape.model).where(chosen, where).with_for_update()
     rows = {_key_of(shape, row): row for row in (await session.exec(statement)).all()}

@@ -54,6 +54,11 @@ export class ExistingRow extends FormPage {
       this.footer.element,
     );
     saveByKey(this.formElement);
+    // The form stays where it is when the row is read again: moved, it would lose the focus, and
+    // what is typed meanwhile.
+    this.header = el("div", {});
+    this.readonly = el("div", {});
+    this.relations = el("div", {});
     this.load();
   }
 
@@ -94,14 +99,14 @@ export class ExistingRow extends FormPage {
     const { row } = this.version;
     this.form.rebase(this.#formValues(row), sent);
     this.#changed();
-    const readonly = this.#readonly(row);
-    const hasForm = this.inputs.length > 0;
-    fill(
-      this,
-      this.#header(row),
-      hasForm ? el("div", { class: "row-columns" }, this.formElement, readonly) : readonly,
-      relationSections(table, key, row),
-    );
+    fill(this.header, this.#header(row));
+    fill(this.readonly, this.#readonly(row));
+    fill(this.relations, relationSections(table, key, row));
+    if (!this.header.isConnected) {
+      const hasForm = this.inputs.length > 0;
+      const body = hasForm ? el("div", { class: "row-columns" }, this.formElement, this.readonly) : this.readonly;
+      fill(this, this.header, body, this.relations);
+    }
     document.title = `${labelOf(table, row)} \u00b7 ${titleOf(table)}`;
     const target = document.getElementById(location.hash.slice(1));
     if (location.hash !== "" && target) target.scrollIntoView();
