@@ -1,12 +1,13 @@
 """An app for the browser: books with authors, copies, links with fields, a tree, odd keys."""
 
+import asyncio
 import datetime as dt
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Literal, Optional
 from uuid import UUID
 
-from fastapi import Cookie, Depends, FastAPI, HTTPException
+from fastapi import Cookie, Depends, FastAPI, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
@@ -33,6 +34,7 @@ class Library:
 
     Attributes:
         users: Who may use Studio, by cookie or by bearer token.
+        slow_method: The method of requests that take longer.
         server: Where it is served.
     """
 
@@ -41,12 +43,19 @@ class Library:
     def __init__(self, db: Database) -> None:
         self.db = db
         self.users = {"admin", "other"}
+        self.slow_method = ""
         self.app = FastAPI(title="Library", lifespan=db.lifespan)
         self.models = make_models()
         db.create_all()
         self._add_resources()
+        self.app.middleware("http")(self.delay)
         problems(self.app)
         Studio(self.app, dependencies=[Depends(self.require_user)])
+
+    async def delay(self, request: Request, call_next: Any) -> Any:
+        if request.method == self.slow_method:
+            await asyncio.sleep(0.4)
+        return await call_next(request)
 
     def require_user(
         self,

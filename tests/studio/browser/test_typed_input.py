@@ -10,17 +10,6 @@ from tests.studio.browser.conftest import OpenPage, Watched
 from tests.studio.browser.library import Library
 
 
-def slow(page: Page, method: str, milliseconds: int = 400) -> None:
-    """Delay the requests of a method."""
-
-    def delay(route: Route) -> None:
-        if route.request.method == method:
-            page.wait_for_timeout(milliseconds)
-        route.continue_()
-
-    page.route("**/api/data/**", delay)
-
-
 def fail_once(page: Page, method: str, status: int | None = None) -> None:
     """Let the next request of a method fail: without an answer, or with a status."""
     is_done = False
@@ -41,7 +30,7 @@ def fail_once(page: Page, method: str, status: int | None = None) -> None:
 
 def test_keys_that_are_pressed_twice_save_once(library: Library, open_page: OpenPage) -> None:
     page = open_page(library.server, "tables/authors/new")
-    slow(page, "POST")
+    library.slow_method = "POST"
     name = page.get_by_label("Name")
     name.fill("Once")
     name.press("Control+Enter")
@@ -89,7 +78,7 @@ def test_the_focus_stays_when_the_row_is_read_again(library: Library, open_page:
     key = library.add("Book", title="Old")
     page = open_page(library.server, f"tables/books/rows/{key}")
     page.get_by_label("Title").fill("New")
-    slow(page, "GET")
+    library.slow_method = "GET"
     page.keyboard.press("Control+s")
     page.get_by_label("Price").focus()
     expect(page.get_by_role("heading", name="New")).to_be_visible()  # it has been read again
@@ -101,7 +90,7 @@ def test_the_focus_stays_when_the_row_is_read_again(library: Library, open_page:
 def test_what_is_typed_while_a_row_is_saved_stays(library: Library, open_page: OpenPage) -> None:
     key = library.add("Book", title="Old")
     page = open_page(library.server, f"tables/books/rows/{key}")
-    slow(page, "PATCH")
+    library.slow_method = "PATCH"
     page.get_by_label("Title").fill("New")
     page.keyboard.press("Control+s")
     page.get_by_label("Price").fill("3.50")
