@@ -95,5 +95,7 @@ def open_page(browser: Browser, watched: Watched) -> Iterator[OpenPage]:
 
     yield open_
     for context in contexts:
+        for page in context.pages:
+            page.unroute_all(behavior="ignoreErrors")
         context.close()
     assert watched.unexpected == []
