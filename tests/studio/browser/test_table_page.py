@@ -167,7 +167,10 @@ def test_many_rows_are_changed_deleted_and_given_to_an_action(
     expect(page.get_by_text("Changed 2 books.")).to_be_visible()
     assert books.get("Book", 1).status == books.get("Book", 2).status == "withdrawn"
 
+    books.slow_method = "GET"  # the old rows are still shown
     page.get_by_label("Select Book 02").check()
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    books.slow_method = ""
     page.get_by_role("button", name="Lend out").click()
     page.get_by_role("dialog").get_by_role("button", name="Lend out").click()
     expect(page.get_by_text("Lent 1.")).to_be_visible()

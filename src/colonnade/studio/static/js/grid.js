@@ -55,6 +55,11 @@ export class Grid extends HTMLElement {
     return all;
   }
 
+  /** Select no row. */
+  clear() {
+    for (const box of this.boxes) box.checked = false;
+  }
+
   /** The rows that are selected. */
   get selected() {
     return this.rows.filter((_, index) => this.boxes[index]?.checked);

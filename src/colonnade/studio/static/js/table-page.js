@@ -252,6 +252,8 @@ class TablePage extends HTMLElement {
     this.selected = rows;
     this.selection.hidden = rows.length === 0;
     const done = () => {
+      // The old grid is shown until the rows are read again: what was done must not be done twice.
+      this.grid?.clear();
       this.#select([]);
       this.load();
     };
