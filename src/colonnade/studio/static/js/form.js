@@ -217,7 +217,7 @@ class Part {
     this.isTouched = false;
     this.editor.write(value);
     try {
-      // As the editor reads it, so that its form of the same value is no change.
+      // As the editor reads it, so that another spelling of the same value does not count as a change.
       this.shown = this.editor.read();
     } catch {
       this.shown = value;

@@ -4,7 +4,7 @@
 import { nounOf, tableNamed, words } from "./catalog.js";
 import { button, el } from "./dom.js";
 import { Form, pathOf } from "./form.js";
-import { inputsOf } from "./schemas.js";
+import { childInputs } from "./schemas.js";
 
 /** @typedef {import("./types.js").Table} Table */
 /** @typedef {import("./types.js").Relation} Relation */
@@ -50,11 +50,7 @@ export class NestedRows extends HTMLElement {
   #add() {
     const table = tableNamed(this.relation.table);
     if (table === null) return;
-    const given = new Set(this.relation.pairs.map(([, there]) => there));
-    const others = new Set(table.relations.map((relation) => relation.name));
-    const inputs = inputsOf(table.create ?? {}, table).filter(
-      (input) => !given.has(input.field?.name ?? input.name) && !others.has(input.name),
-    );
+    const inputs = childInputs(this.relation, table);
     const form = new Form(inputs, table, { onchange: this.changed });
     form.write(Object.fromEntries(inputs.map((input) => [input.name, input.initial])));
     const entry = {

@@ -10,7 +10,7 @@ import { Grid } from "./grid.js";
 import { notify } from "./notices.js";
 import { createPicker } from "./picker.js";
 import { rowsOf } from "./rows.js";
-import { inputsOf } from "./schemas.js";
+import { childInputs, inputsOf } from "./schemas.js";
 import { withSignIn } from "./sign-in.js";
 import { cell } from "./values.js";
 
@@ -259,11 +259,7 @@ class RelationSection extends HTMLElement {
 
   /** @param {Table} target */
   #openCreate(target) {
-    const given = new Set(this.relation.pairs.map(([, there]) => there));
-    const others = new Set(target.relations.map((relation) => relation.name));
-    const inputs = inputsOf(target.create ?? {}, target).filter(
-      (input) => !given.has(input.field?.name ?? input.name) && !others.has(input.name),
-    );
+    const inputs = childInputs(this.relation, target);
     const form = new Form(inputs, target);
     form.write(Object.fromEntries(inputs.map((input) => [input.name, input.initial])));
     const footer = formFooter(`Create ${nounOf(target)}`, closeButton());

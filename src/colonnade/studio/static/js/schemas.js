@@ -54,6 +54,21 @@ export function inputsOf(schema, table) {
   });
 }
 
+/**
+ * The fields of a new row in a relation: without those that refer to its parent, and its relations.
+ *
+ * @param {import("./types.js").Relation} relation
+ * @param {Table} target The table of the relation.
+ * @returns {Input[]}
+ */
+export function childInputs(relation, target) {
+  const joined = new Set(relation.pairs.map(([, there]) => there));
+  const relations = new Set(target.relations.map((each) => each.name));
+  return inputsOf(target.create ?? {}, target).filter(
+    (input) => !joined.has(input.field?.name ?? input.name) && !relations.has(input.name),
+  );
+}
+
 /** @type {any} */
 const noTable = { fields: [] };
 
