@@ -58,6 +58,8 @@ def test_the_models_of_the_project_are_drawn_without_a_target(directory: Path) -
 
 
 def test_a_database_is_drawn_and_what_has_no_key_is_named(db: Database, tmp_path: Path) -> None:
+    if str(db.url) == "sqlite://":
+        pytest.skip("no other process reads a database in memory")
     with db.engine.begin() as connection:
         for statement in TABLES:
             connection.exec_driver_sql(statement)
@@ -104,7 +106,5 @@ def test_a_check_without_a_file_is_refused(directory: Path) -> None:
 def test_the_diagram_in_the_docs_is_up_to_date(tmp_path: Path) -> None:
     lay_out(tmp_path / "tasks", "tasks", example="tasks")
     picture = str(ROOT / "docs/images/schema.svg")
-    done = colonnade(
-        "diagram", "app.models", "-o", picture, "--check", cwd=tmp_path / "tasks", COLUMNS="500"
-    )
+    done = colonnade("diagram", "app.models", "-o", picture, "--check", cwd=tmp_path / "tasks")
     assert (done.returncode, done.stdout) == (0, f"{picture} is up to date.\n")
