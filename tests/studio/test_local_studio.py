@@ -1,4 +1,4 @@
-"""The Studio of a command: the SQL of a list, and its plan."""
+"""The Studio of a command: the SQL of a list or a row, and its plan."""
 
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
@@ -34,10 +34,22 @@ def test_the_sql_of_a_list_is_shown_with_its_values_and_its_plan(db: Database) -
     assert client.get("/studio/api/explain/others").status_code == 404
 
 
+def test_the_sql_of_a_row_is_shown(db: Database) -> None:
+    client = client_of(db, shows_sql=True)
+    shown = client.get("/studio/api/explain/items/7?fields=name").json()
+    assert "FROM item" in shown["sql"]
+    assert "LIMIT" not in shown["sql"]
+    assert "7" in shown["parameters"].values()
+    assert "item" in " ".join(shown["plan"])
+    assert client.get("/studio/api/explain/items/seven").status_code == 422
+    assert client.get(f"/studio/api/explain/items/{2**70}").status_code == 404
+
+
 def test_no_sql_is_shown_unless_it_is_asked_for(db: Database) -> None:
     client = client_of(db, shows_sql=False)
     assert client.get("/studio/api/catalog").json()["features"] == {"drift": True, "sql": False}
     assert client.get("/studio/api/explain/items").status_code == 404
+    assert client.get("/studio/api/explain/items/7").status_code == 404
 
 
 def test_a_resource_explains_a_page_with_its_conditions(db: Database) -> None:

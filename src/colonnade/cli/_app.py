@@ -195,7 +195,8 @@ def studio(
         ),
     ] = None,
     show_sql: Annotated[
-        bool, typer.Option("--show-sql", help="Show the SQL and the query plan of each list.")
+        bool,
+        typer.Option("--show-sql", help="Show the SQL and the query plan of each list and row."),
     ] = False,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")

@@ -234,12 +234,16 @@ class ReadOperations:
         view = self.table_context.views.get(page.fields, page.include)
         return await respond_with_page(context, self.table_context, page, view, self.contract)
 
-    async def explain(self, page: Page) -> Explanation:
-        """Return the statement of a page of the table, and the plan of the database."""
+    async def explain(self, page: Page, key: str | None) -> Explanation:
+        """Return the statement of a page, or of one row, and the plan of the database."""
         view = self.table_context.views.get(page.fields, page.include)
-        statement = _page_plan(page, view, self.table_context.backend).statement
+        if key is None:
+            plan, values = _page_plan(page, view, self.table_context.backend), page_values(page)
+        else:
+            plan = self._row_plan(view, page.scopes)
+            values = {**key_parameters(self.table_context.key(key)), **dict(page.scopes.binds())}
         async with self.table_context.db.async_engine.connect() as connection:
-            return await connection.run_sync(explain, statement, page_values(page))
+            return await connection.run_sync(explain, plan.statement, values)
 
     async def row(self, request: Request, key: tuple[Any, ...]) -> Response:
         """Respond with one row, or with 304 if the client has its current version."""

@@ -1,17 +1,15 @@
 """``Resource``: the HTTP API of a table, as an APIRouter."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakValueDictionary
 
 from fastapi import APIRouter, Depends, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, inspect
+from sqlalchemy import ColumnElement
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
@@ -22,8 +20,8 @@ from colonnade.query import DEFAULT_LIMIT, Page, QueryableTable
 from colonnade.resources import _scoping, openapi
 from colonnade.resources._documented_queries import document_query
 from colonnade.resources._explain import Explanation
-from colonnade.resources._fastapi_compat import inclusion_dependencies, solve_for_route
 from colonnade.resources._hook_decorators import HookDecorators
+from colonnade.resources._operation_prefixes import choose_operation_prefix
 from colonnade.resources._reached_tables import ReachedTables
 from colonnade.resources._reads import ReadOperations
 from colonnade.resources._resource_checks import (
@@ -46,24 +44,25 @@ from colonnade.resources.contract._contract import (
     TotalHeader,
     contract_of,
 )
-from colonnade.resources.descriptions._resource_description import (
-    ResourceDescription,
+from colonnade.resources.descriptions._describe import (
     describe_resource,
     relative_routes,
     searchable_fields,
 )
+from colonnade.resources.descriptions._resource_description import ResourceDescription
 from colonnade.resources.descriptions._studio_view import StudioView
-from colonnade.resources.routes._actions import Action, ActionResult
+from colonnade.resources.responses._problems import Problem
+from colonnade.resources.routes._actions import Action, ActionResult, add_action
 from colonnade.resources.routes._choice_routes import generated_routes
 from colonnade.resources.routes._disconnect import DEADLINE
 from colonnade.resources.routes._names import path_of
+from colonnade.resources.routes._read_guards import require_readable
 from colonnade.resources.routes._request_context import NO_CONTEXT, RequestContext, context_of
 from colonnade.resources.routes._route import (
     ResourceRoute,
     Routes,
     replaced_keys,
     route_keys,
-    without_names,
 )
 from colonnade.resources.routes._route_builder import (
     WRITES,
@@ -73,13 +72,10 @@ from colonnade.resources.routes._route_builder import (
     RouteBuilder,
 )
 from colonnade.resources.routes._upsert_routes import bypassing_operations
-from colonnade.writes import Hooks
+from colonnade.writes import Hooks, RejectedError
 
 if TYPE_CHECKING:
     from colonnade.resources._aggregates import AggregateOperations
-
-_resources: WeakValueDictionary[tuple[str, str], "Resource"] = WeakValueDictionary()
-"""The Resources that exist, by the name in their operation ids, and the path."""
 
 STANDARD: frozenset[Operation] = frozenset(
     ("list", "read", "create", "update", "delete", "batch", "link")
@@ -250,7 +246,7 @@ class Resource(HookDecorators, APIRouter):
             deprecated=deprecated,
             include_in_schema=include_in_schema,
         )
-        self._operation_prefix = self._choose_operation_prefix()
+        self._operation_prefix = choose_operation_prefix(self)
         self.routes: Routes = Routes(self._generate_routes, self._complete, self._replaced_keys)
         # Every path of this router contains it, wherever the router is included.
         self._path_prefix = path.partition("{")[0]
@@ -302,22 +298,6 @@ class Resource(HookDecorators, APIRouter):
                 f"write_scope= has no effect. Leave one of them out."
             )
         _scoping.declare(self.db, self._shape, write_scope, "write")
-
-    def _choose_operation_prefix(self) -> str:
-        """The prefix of the operation ids: the path, if another Resource has the same ids.
-
-        A Resource with the same path belongs to another application, as that of another test.
-        """
-        model_name = snake(self.model.__name__)
-        needs_prefix = any(
-            name == model_name
-            and path != self.prefix
-            and inspect(other.model, raiseerr=False) is not None
-            for (name, path), other in _resources.items()
-        )
-        _resources[model_name, self.prefix] = self
-        words = re.sub(r"[^a-z0-9]+", "_", self.prefix.lower()).strip("_")
-        return f"{words}_" if needs_prefix else ""
 
     @property
     def model(self) -> type[Any]:
@@ -505,12 +485,7 @@ class Resource(HookDecorators, APIRouter):
             action = Action.of(
                 function, title, name=name, confirm=confirm, max_rows=self._contract.max_limit
             )
-            if action.name in self._actions:
-                raise ModelError(
-                    f"{self.model.__name__} has two actions with the name {action.name!r}. Choose "
-                    f'another: @tasks.action({title!r}, name="...").'
-                )
-            self._actions[action.name] = action
+            add_action(self._actions, action, self.model.__name__)
             update = self._schemas.choices.get("update")
             self.add_api_route(
                 f":{action.name}",
@@ -552,7 +527,7 @@ class Resource(HookDecorators, APIRouter):
         selection, refused = await self._schemas.select(request)
         reads = self._schemas.reads(selection)
         keys = {key for route in self.routes for key in route_keys(route)}
-        can_read = await self._require_readable(request)
+        can_read = await require_readable(self, request)
         if can_read:
             reads.table_context.scopes(request)
         return describe_resource(
@@ -567,23 +542,6 @@ class Resource(HookDecorators, APIRouter):
             is_open=can_read and not (self._schemas.choices or self._table_scopes()),
             studio=self._studio,
         )
-
-    async def _require_readable(self, request: Request) -> bool:
-        """Solve what the list, or else the read, depends on; False if there is neither.
-
-        Raises:
-            HTTPException: A dependency refuses the request.
-            RequestValidationError: The request lacks what a dependency needs.
-        """
-        base = without_names(self.prefix)
-        for path in (base, f"{base}/{{}}"):
-            route = next((each for each in self.routes if (path, "GET") in route_keys(each)), None)
-            if isinstance(route, ResourceRoute):
-                inclusions = inclusion_dependencies(request.scope["app"], self)
-                around = inclusions[0] if inclusions else []
-                await solve_for_route([*around, *route.dependencies], request)
-                return True
-        return False
 
     def _table_scopes(self) -> list[params.Depends]:
         """The scope of the table, if it applies here."""
@@ -623,17 +581,28 @@ class Resource(HookDecorators, APIRouter):
             _scoping.mark_private(context.outside, response)
         return response
 
-    async def explain(self, page: Page) -> Explanation:
-        """Return the SQL and the query plan of a page without running the query.
+    async def explain(self, page: Page, key: str | None = None) -> Explanation:
+        """Return the SQL and the query plan of a page, or of one row, without running the query.
 
         Args:
             page: The page from ``query``.
+            key: The key of a row as it is in paths, to explain how that row is read with the fields
+                and relations of the page.
 
         Returns:
             The statement, its parameters and the query plan. Show it to developers only: it reveals
             tables and columns that the schemas may hide.
+
+        Raises:
+            Problem: 404, no row can have the key.
+            RequestValidationError: 422, the key does not have the types of its columns.
         """
-        return await self._schemas.reads_of(page).explain(page)
+        try:
+            return await self._schemas.reads_of(page).explain(page, key)
+        except RejectedError as error:
+            raise Problem.of(error) from None
+        except QueryError as error:
+            raise RequestValidationError(error.errors) from None
 
     async def aggregate(
         self, page: Page, *, group_by: Sequence[str] = (), aggregate: Sequence[str] = ("count",)

@@ -6,10 +6,9 @@ from dataclasses import asdict
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 
-from colonnade.errors import QueryError
 from colonnade.studio._local_access import require_local_access
 from colonnade.studio._security import DATA_HEADERS
-from colonnade.studio._studio import Studio
+from colonnade.studio._studio import ANY_PATH, Studio
 
 
 class LocalStudio(Studio):
@@ -46,14 +45,12 @@ class LocalStudio(Studio):
     def _add_routes(self, router: APIRouter) -> None:
         super()._add_routes(router)
         if self._shows_sql:
-            router.add_api_route("/explain/{table}", self._explain, methods=["GET"])
+            for path in ("/explain/{table}", f"/explain/{{table}}/{{key:{ANY_PATH}}}"):
+                router.add_api_route(path, self._explain, methods=["GET"])
 
-    async def _explain(self, request: Request, table: str) -> Response:
+    async def _explain(self, request: Request, table: str, key: str | None = None) -> Response:
         served = self.tables.get(table)
         if served is None:
             raise HTTPException(404, f"Studio has no table {table[:100]!r}.")
-        try:
-            explanation = await served.resource.explain(served.resource.query(request))
-        except QueryError as error:
-            raise HTTPException(422, str(error)) from None
+        explanation = await served.resource.explain(served.resource.query(request), key)
         return JSONResponse(asdict(explanation), headers=dict(DATA_HEADERS))

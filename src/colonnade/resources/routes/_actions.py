@@ -20,11 +20,8 @@ from colonnade.errors import ModelError
 from colonnade.models import Shape
 from colonnade.query import compared_type
 from colonnade.resources._table_context import ResourceContext
-from colonnade.resources.descriptions._resource_description import (
-    ActionDescription,
-    JSONSchema,
-    body_schema,
-)
+from colonnade.resources.descriptions._describe import body_schema
+from colonnade.resources.descriptions._resource_description import ActionDescription, JSONSchema
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import context_of
 from colonnade.writes import RunStatements
@@ -183,6 +180,25 @@ class Action:
         if iscoroutinefunction(self.function):
             return await self.function(**arguments(session))
         return await session.run_sync(lambda sync: self.function(**arguments(sync)))
+
+
+def add_action(actions: dict[str, Action], action: Action, model_name: str) -> None:
+    """Add an action to those of a Resource.
+
+    Args:
+        actions: The actions by name.
+        action: The action.
+        model_name: The name of the table, for the error.
+
+    Raises:
+        ModelError: There is one with the same name.
+    """
+    if action.name in actions:
+        raise ModelError(
+            f"{model_name} has two actions with the name {action.name!r}. Choose another: "
+            f'@tasks.action({action.title!r}, name="...").'
+        )
+    actions[action.name] = action
 
 
 def _is_model(annotation: Any) -> bool:

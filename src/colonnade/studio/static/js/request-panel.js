@@ -19,13 +19,14 @@ import { notify } from "./notices.js";
  */
 export function openRequest(table, below, answer) {
   const url = `${location.origin}${root()}${table.url}${below}`;
+  const result = below.startsWith("?") ? "rows" : "row";
   const code = el("code", {});
   const pre = el("pre", { tabindex: "0" }, code);
   /** @type {[string, string][]} */
   const languages = [
     ["curl", curl(url)],
-    ["Python", python(url)],
-    ["TypeScript", typescript(url)],
+    ["Python", python(url, result)],
+    ["TypeScript", typescript(url, result)],
   ];
   const tabs = languages.map(([name, text]) => {
     const tab = button(name, () => choose(tab, text), { class: "button tab", "aria-pressed": "false" });
@@ -40,8 +41,7 @@ export function openRequest(table, below, answer) {
     notify("Copied.");
   });
   const sql = el("div", {});
-  const query = below.startsWith("?") ? below : null;
-  if (query !== null && catalog.showsSQL) showSQL(sql, table, query);
+  if (catalog.showsSQL) showSQL(sql, table, below);
   openDialog(
     "Request",
     [
@@ -58,15 +58,15 @@ export function openRequest(table, below, answer) {
 }
 
 /**
- * Show the SQL of a list, and the plan of the database.
+ * Show the SQL of a list or a row, and the plan of the database.
  *
  * @param {HTMLElement} area
  * @param {Table} table
- * @param {string} query
+ * @param {string} below
  */
-async function showSQL(area, table, query) {
+async function showSQL(area, table, below) {
   try {
-    const { data } = await send("GET", `explain/${table.id}${query}`);
+    const { data } = await send("GET", `explain/${table.id}${below}`);
     const values = Object.entries(data.parameters).map(([name, value]) => `${name} = ${value}`);
     fill(
       area,
@@ -100,14 +100,20 @@ function curl(url) {
   return `curl '${url.replaceAll("'", "%27")}'`;
 }
 
-/** @param {string} url */
-function python(url) {
+/**
+ * @param {string} url
+ * @param {string} result The name of the variable with the response.
+ */
+function python(url, result) {
   const text = JSON.stringify(url);
-  return `import httpx\n\nresponse = httpx.get(${text})\nresponse.raise_for_status()\nrows = response.json()`;
+  return `import httpx\n\nresponse = httpx.get(${text})\nresponse.raise_for_status()\n${result} = response.json()`;
 }
 
-/** @param {string} url */
-function typescript(url) {
+/**
+ * @param {string} url
+ * @param {string} result
+ */
+function typescript(url, result) {
   const text = JSON.stringify(url);
-  return `const response = await fetch(${text});\nif (!response.ok) throw new Error(await response.text());\nconst rows = await response.json();`;
+  return `const response = await fetch(${text});\nif (!response.ok) throw new Error(await response.text());\nconst ${result} = await response.json();`;
 }
