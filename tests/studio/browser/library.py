@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import Cookie, Depends, FastAPI, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
+from sqlalchemy import ForeignKeyConstraint
 
 from colonnade import (
     BigInteger,
@@ -100,6 +101,7 @@ class Library:
             tags,
             Resource(models["Reader"], db, include=["loans"], studio=StudioView(group="People")),
             Resource(models["Shelf"], db),
+            Resource(models["Box"], db, include=["shelf"]),
             Resource(models["Sheet"], db),
         ]
         for resource in resources:
@@ -200,6 +202,15 @@ def make_models() -> dict[str, type[Any]]:
         number: int = Field(primary_key=True)
         label: str | None = None
 
+    class Box(SQLModel, table=True):
+        """A table with a reference to a composite key."""
+
+        __table_args__ = (ForeignKeyConstraint(["room", "number"], ["shelf.room", "shelf.number"]),)
+        id: int | None = Field(default=None, primary_key=True)
+        room: str | None = None
+        number: int | None = None
+        shelf: Shelf | None = Relationship()
+
     class Sheet(SQLModel, table=True):
         """A table with a column of each kind."""
 
@@ -226,5 +237,5 @@ def make_models() -> dict[str, type[Any]]:
         checked_by: str = Field(default="nobody", readonly=True)
 
     local = dict(locals())
-    names = ("Author", "Tag", "Loan", "Reader", "Copy", "Book", "Shelf", "Sheet")
+    names = ("Author", "Tag", "Loan", "Reader", "Copy", "Book", "Shelf", "Box", "Sheet")
     return {name: local[name] for name in names}

@@ -13,6 +13,7 @@ SCREENS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light"},
     "dark": {"color_scheme": "dark"},
     "narrow": {"color_scheme": "light", "viewport": {"width": 360, "height": 740}},
+    "narrow-dark": {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}},
 }
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 

@@ -279,6 +279,33 @@ def test_rows_with_composite_keys_are_created_opened_and_deleted(
     assert library.get("Shelf", (room, 7)) is None
 
 
+def test_a_row_with_a_composite_key_is_chosen_by_its_label(
+    library: Library, open_page: OpenPage
+) -> None:
+    library.add("Shelf", room="North, up", number=1, label="Maps")
+    library.add("Shelf", room="North, up", number=2, label="Globes")
+    page = open_page(library.server, "tables/boxes/new")
+    shelf = page.get_by_role("combobox", name="Shelf")
+    shelf.fill("glo")
+    page.get_by_role("option", name="Globes").click()
+    expect(shelf).to_have_value("Globes")
+    expect(field(page, "Room")).to_have_value("North, up")
+    expect(field(page, "Number")).to_have_value("2")
+    page.get_by_role("button", name="Create box").click()
+    page.wait_for_url("**/boxes/rows/1")
+
+    expect(shelf).to_have_value("Globes")
+    field(page, "Number").fill("1")
+    field(page, "Number").press("Tab")
+    expect(shelf).to_have_value("Maps")
+    save(page)
+    assert library.get("Box", 1).number == 1
+    page.get_by_role("button", name="Clear the selection").click()
+    expect(field(page, "Number")).to_have_value("")
+    save(page)
+    assert (library.get("Box", 1).room, library.get("Box", 1).number) == (None, None)
+
+
 def test_a_row_is_duplicated_without_what_is_unique(library: Library, open_page: OpenPage) -> None:
     library.add("Author", name="Ada")
     key = library.add("Book", title="Notes", author_id=1, status="published")

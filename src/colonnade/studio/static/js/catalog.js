@@ -196,6 +196,21 @@ export function referenceOf(table, field) {
 }
 
 /**
+ * The relations to one row whose key has several columns, with the tables that serve them.
+ *
+ * @param {Table} table
+ * @returns {{relation: Relation, target: Table}[]}
+ */
+export function compositeReferences(table) {
+  return table.relations.flatMap((relation) => {
+    const target = relation.kind === "one" && relation.pairs.length > 1 ? tableNamed(relation.table) : null;
+    const there = new Set(relation.pairs.map(([, name]) => name));
+    const isKey = target?.key.length === there.size && target.key.every((name) => there.has(name));
+    return target !== null && isKey ? [{ relation, target }] : [];
+  });
+}
+
+/**
  * The relations to one row that a list includes, so that cells have names instead of keys.
  *
  * @param {Table} table

@@ -118,7 +118,8 @@ export class ExistingRow extends FormPage {
    * @param {Row} row
    */
   #formValues(row) {
-    return Object.fromEntries(this.inputs.map((input) => [input.name, input.field ? row[input.field.name] : undefined]));
+    const values = this.inputs.map((input) => [input.name, input.field ? row[input.field.name] : undefined]);
+    return { ...row, ...Object.fromEntries(values) };
   }
 
   /** @param {Row} row */

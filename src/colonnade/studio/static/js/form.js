@@ -2,11 +2,13 @@
  * A form for a request body.
  */
 import { el, fill, uniqueId } from "./dom.js";
-import { InvalidInput, createEditor } from "./editors.js";
+import { InvalidInput } from "./editor.js";
+import { createEditor } from "./editors.js";
 import { sameJSON } from "./json.js";
+import { rowChoosers } from "./row-chooser.js";
 
 /** @typedef {import("./schemas.js").Input} Input */
-/** @typedef {import("./editors.js").Editor} Editor */
+/** @typedef {import("./editor.js").Editor} Editor */
 /** @typedef {import("./types.js").Table} Table */
 /** @typedef {import("./types.js").Row} Row */
 /** @typedef {import("./api.js").ProblemEntry} ProblemEntry */
@@ -23,18 +25,20 @@ export class Form extends HTMLElement {
     this.alert = el("div", { class: "form-alert", role: "alert" });
     this.className = "fields";
     this.append(this.alert, ...this.parts.map((part) => part.element));
+    this.choosers = rowChoosers(table, this.parts);
     const changed = () => onchange?.();
     this.addEventListener("input", changed);
     this.addEventListener("change", changed);
   }
 
   /**
-   * Show values, by the names in the body.
+   * Show values, by the names in the body; of what the body lacks, by the names in responses.
    *
    * @param {Row} values
    */
   write(values) {
     for (const part of this.parts) part.write(values[part.input.name]);
+    for (const chooser of this.choosers) chooser.write(values);
   }
 
   /**
@@ -111,6 +115,7 @@ export class Form extends HTMLElement {
       if (isTyped) part.shown = values[name];
       else part.write(values[name]);
     }
+    for (const chooser of this.choosers) chooser.write(values);
   }
 
   /** Whether something was typed that is not sent yet. */
@@ -165,7 +170,7 @@ export function pathOf(entry) {
 }
 
 /** A field of a form: its label, its input, its hint and its message. */
-class Part {
+export class Part {
   /**
    * @param {Input} input
    * @param {Editor} editor

@@ -4,7 +4,7 @@
 import { RequestError, send } from "./api.js";
 import { can, keyOf, labelOf, nounOf, pageUrl, rowUrl, tableUrl } from "./catalog.js";
 import { el } from "./dom.js";
-import { exactInteger } from "./editors.js";
+import { exactInteger } from "./number-editor.js";
 import { Form, busy, formFooter } from "./form.js";
 import { NestedRows, nestedRelations } from "./nested.js";
 import { notify } from "./notices.js";

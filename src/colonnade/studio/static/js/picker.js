@@ -4,6 +4,7 @@
 import { send } from "./api.js";
 import { can, keyOf, keySegment, labelField, labelOf, nounOf, searchFields, titleOf } from "./catalog.js";
 import { button, debounced, el, fill, uniqueId } from "./dom.js";
+import { sameJSON } from "./json.js";
 import { searchConditions } from "./query.js";
 import { rowsOf } from "./rows.js";
 
@@ -13,15 +14,16 @@ import { rowsOf } from "./rows.js";
 const SHOWN = 20;
 
 /**
- * Make a picker.
+ * Make a picker, whose value is the key of a row: a list if the key has several columns.
  *
  * @param {Table} table The table of the rows to choose.
  * @param {boolean} canClear
- * @returns {import("./editors.js").Editor & {known: (row: Row) => void, label: () => string}}
+ * @returns {import("./editor.js").Editor & {known: (row: Row) => void, label: () => string}}
  */
 export function createPicker(table, canClear) {
   const listId = uniqueId("options");
-  const keyName = table.key[0] ?? "";
+  const isComposite = table.key.length > 1;
+  const keyValue = (/** @type {Row} */ row) => (isComposite ? table.key.map((name) => row[name]) : row[table.key[0] ?? ""]);
   /** @type {any} */
   let value;
   /** @type {Row[]} */
@@ -138,7 +140,7 @@ export function createPicker(table, canClear) {
   }
 
   function choose(/** @type {Row | null} */ row) {
-    value = row === null ? null : row[keyName];
+    value = row === null ? null : keyValue(row);
     display(row === null ? "" : labelOf(table, row));
     hide();
     control.dispatchEvent(new Event("change", { bubbles: true }));
@@ -148,7 +150,7 @@ export function createPicker(table, canClear) {
     const wanted = value;
     if (!can(table, "read")) return;
     try {
-      const answer = await send("GET", `data/${table.id}/${keySegment([wanted])}`);
+      const answer = await send("GET", `data/${table.id}/${keySegment(isComposite ? wanted : [wanted])}`);
       if (value === wanted) display(labelOf(table, answer.data));
     } catch {
       // The key stays: the row is out of reach, or has gone.
@@ -161,11 +163,11 @@ export function createPicker(table, canClear) {
     read: () => value,
     write(each) {
       value = each;
-      display(each === null || each === undefined ? "" : String(each));
+      display(each === null || each === undefined ? "" : [each].flat().join(", "));
       if (each !== null && each !== undefined) loadLabel();
     },
     known(row) {
-      if (row[keyName] === value) display(labelOf(table, row));
+      if (sameJSON(keyValue(row), value)) display(labelOf(table, row));
     },
     label: () => shown,
   };
