@@ -11,6 +11,12 @@ from typing import Annotated, Optional
 import typer
 
 from colonnade.cli import _console
+from colonnade.cli._json_output import (
+    FormatOption,
+    OutputFormat,
+    run_with_json,
+    wants_json,
+)
 from colonnade.errors import ColonnadeError
 
 app = typer.Typer(
@@ -148,6 +154,7 @@ def diagram(
             "Repeatable."
         ),
     ] = None,
+    output_format: FormatOption = OutputFormat.TEXT,
 ) -> None:
     """Draw a diagram of tables, keys and relations.
 
@@ -163,7 +170,7 @@ def diagram(
     """
     from colonnade.cli._diagram import write_diagram
 
-    write_diagram(target, output, schema or (), check=check)
+    write_diagram(target, output, schema or (), output_format, check=check)
 
 
 @app.command()
@@ -305,6 +312,7 @@ def doctor(
             show_default=False,
         ),
     ] = None,
+    output_format: FormatOption = OutputFormat.TEXT,
 ) -> None:
     """Explain a database URL, test the connection, and suggest changes.
 
@@ -316,7 +324,7 @@ def doctor(
     """
     from colonnade.cli._doctor import report
 
-    if not report(url):
+    if not report(url, output_format):
         raise typer.Exit(1)
 
 
@@ -324,6 +332,8 @@ def main() -> None:
     """Run the command line, and print an error of Colonnade as one line."""
     # Any other exception is a bug and keeps its traceback.
     try:
+        if wants_json(sys.argv[1:]):
+            sys.exit(run_with_json(app))
         app(prog_name="colonnade")
     except ColonnadeError as error:
         _console.err.print(f"[bold red]error:[/bold red] {_console.escaped(str(error))}")

@@ -13,6 +13,7 @@ import typer
 from colonnade import __version__, lint
 from colonnade.cli import _console
 from colonnade.cli._check_schema import review_schema
+from colonnade.cli._json_output import write_document
 from colonnade.errors import CheckError
 from colonnade.lint import reports
 from colonnade.lint.schema import schema_rules
@@ -163,12 +164,12 @@ def _report(
     texts = reports.Texts(contents)
     match options.format:
         case "json":
-            print(reports.as_json(findings, texts))  # noqa: T201 - unformatted
+            write_document(reports.as_json(findings, texts))
         case "sarif":
-            print(reports.as_sarif(findings, texts, __version__))  # noqa: T201 - as above
+            write_document(reports.as_sarif(findings, texts, __version__))
         case "github":
             for line in reports.as_github(findings):
-                print(line)  # noqa: T201 - as above
+                write_document(line)
         case style:
             for line in reports.as_text(findings, texts, frames=style == "text"):
                 _console.out.print(line)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from colonnade.cli import _console
+from colonnade.cli._json_output import OutputFormat, present
+from colonnade.cli._reports import DiagramReport
 from colonnade.cli._tables import import_tables, open_database, project_models, reflect_tables
 from colonnade.errors import CommandError
 from colonnade.project import Project
@@ -14,7 +16,12 @@ from colonnade.studio.diagram import FORMATS, SchemaGraph, render
 
 
 def write_diagram(
-    target: str | None, output: Path | None, schemas: Sequence[str], *, check: bool
+    target: str | None,
+    output: Path | None,
+    schemas: Sequence[str],
+    output_format: OutputFormat,
+    *,
+    check: bool,
 ) -> None:
     """Write the diagram of a schema, or check that the file of an earlier one is up to date.
 
@@ -22,6 +29,7 @@ def write_diagram(
         target: A module or a database URL; None for the models of the project.
         output: The file, whose suffix names the format; None prints Mermaid.
         schemas: The schemas of a database; by default its default schema.
+        output_format: The format of what is printed.
         check: Whether to compare the file instead of writing it.
 
     Raises:
@@ -38,16 +46,30 @@ def write_diagram(
     text = render(graph, form)
     for reason in skipped:
         _console.err.print(f"left out: {_console.escaped(reason)}")
-    if output is None:
-        if check:
-            raise CommandError("--check needs the file of the diagram: -o schema.svg.")
-        sys.stdout.write(text)
-    elif check:
+    if check and output is None:
+        raise CommandError("--check needs the file of the diagram: -o schema.svg.")
+    if output is not None and check:
         _compare(text, output, target, schemas)
-    else:
+    elif output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(text, encoding="utf-8", newline="\n")
-        _console.out.print(f"Wrote {_console.escaped(str(output))}: {graph.summary}.")
+    report = DiagramReport(
+        tables=len(graph.tables),
+        relations=len(graph.relations),
+        file=None if output is None else str(output),
+        mermaid=text if output is None else None,
+        left_out=tuple(skipped),
+    )
+
+    def print_report(report: DiagramReport) -> None:
+        if report.mermaid is not None:
+            sys.stdout.write(report.mermaid)
+        elif check:
+            _console.out.print(f"{_console.escaped(str(output))} is up to date.")
+        else:
+            _console.out.print(f"Wrote {_console.escaped(str(output))}: {graph.summary}.")
+
+    present(report, output_format, print_report)
 
 
 def _models(target: str | None, schemas: Sequence[str]) -> tuple[list[type[Any]], list[str]]:
@@ -75,4 +97,3 @@ def _compare(text: str, output: Path, target: str | None, schemas: Sequence[str]
         raise CommandError(f"{output} does not exist. Run {command}.")
     if output.read_text(encoding="utf-8") != text:
         raise CommandError(f"{output} is out of date. Run {command}.")
-    _console.out.print(f"{_console.escaped(str(output))} is up to date.")

@@ -1,20 +1,24 @@
 """``colonnade doctor``: prints the diagnosis of a database URL."""
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.table import Table
 
 from colonnade.cli._console import err, escaped, out
-from colonnade.database import Database, DriverCheck, Parameter, diagnose
+from colonnade.cli._json_output import OutputFormat, present
+from colonnade.cli._reports import DoctorReport, DriverConnection, URLParameter
+from colonnade.database import Database, diagnose
 from colonnade.project import Project
 
 
-def report(url: str | None) -> bool:
+def report(url: str | None, output_format: OutputFormat = OutputFormat.TEXT) -> bool:
     """Print the diagnosis; whether the database can be used.
 
     Args:
         url: The database; None for the project's, or outside of a project the one of DATABASE_URL.
+        output_format: The format.
 
     Raises:
         DatabaseURLError: The URL is invalid.
@@ -23,14 +27,27 @@ def report(url: str | None) -> bool:
     database = url or _project_database()
     with err.status("Connecting"):
         diagnosis = asyncio.run(diagnose(database))
-    out.print(f"[bold]{escaped(diagnosis.url)}[/bold]\n{escaped(diagnosis.kind)}")
-    if diagnosis.parameters:
-        out.print(_parameters(diagnosis.parameters))
-    for check in diagnosis.checks:
+    unfinished = _unfinished(database) if diagnosis.healthy else []
+    result = DoctorReport(
+        url=diagnosis.url,
+        kind=diagnosis.kind,
+        healthy=diagnosis.healthy,
+        parameters=tuple(URLParameter(**asdict(each)) for each in diagnosis.parameters),
+        checks=tuple(DriverConnection(**asdict(each)) for each in diagnosis.checks),
+        advice=(*diagnosis.advice, *unfinished),
+    )
+    present(result, output_format, _print_diagnosis)
+    return result.healthy
+
+
+def _print_diagnosis(result: DoctorReport) -> None:
+    out.print(f"[bold]{escaped(result.url)}[/bold]\n{escaped(result.kind)}")
+    if result.parameters:
+        out.print(_parameters(result.parameters))
+    for check in result.checks:
         out.print(_driver_line(check))
-    for advice in (*diagnosis.advice, *(_unfinished(database) if diagnosis.healthy else ())):
+    for advice in result.advice:
         out.print(f"[yellow]to change:[/yellow] {escaped(advice)}")
-    return diagnosis.healthy
 
 
 def _unfinished(database: Database | str | None) -> list[str]:
@@ -55,7 +72,7 @@ def _project_database() -> Database | None:
     return project.choose_database()
 
 
-def _parameters(parameters: tuple[Parameter, ...]) -> Table:
+def _parameters(parameters: tuple[URLParameter, ...]) -> Table:
     table = Table("parameter", "value", "sync", "async", "why", box=None, pad_edge=False)
     for parameter in parameters:
         cells = (
@@ -69,7 +86,7 @@ def _parameters(parameters: tuple[Parameter, ...]) -> Table:
     return table
 
 
-def _driver_line(check: DriverCheck) -> str:
+def _driver_line(check: DriverConnection) -> str:
     name = f"{check.name} ({check.driver})"
     if check.error:
         return f"[red]✗[/red] {name}: {escaped(check.error)}"

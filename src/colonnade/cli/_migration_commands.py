@@ -6,6 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from colonnade.cli._app import app
+from colonnade.cli._json_output import FormatOption, OutputFormat
 
 DatabaseURLOption = Annotated[
     Optional[str],  # noqa: UP045 - typer reads it at run time on every Python supported
@@ -109,6 +110,7 @@ def migrate(
     ] = False,
     database_url: DatabaseURLOption = None,
     shadow_url: ShadowOption = None,
+    output_format: FormatOption = OutputFormat.TEXT,
 ) -> None:
     r"""Write a revision for the changes of the models since the last one.
 
@@ -125,12 +127,12 @@ def migrate(
     from colonnade.cli import _migrations as commands
 
     if eject:
-        commands.run_eject()
+        commands.run_eject(output_format)
     elif merge:
-        commands.run_merge(message)
+        commands.run_merge(message, output_format)
     else:
         commands.run_migrate(
-            message, url=database_url, shadow_url=shadow_url, rename=rename or [],
+            message, output_format, url=database_url, shadow_url=shadow_url, rename=rename or [],
             aside=aside or [], drop=drop or [], fill=fill or [], mapped=map_ or [], zone=zone,
             empty=empty,
         )  # fmt: skip
@@ -145,6 +147,7 @@ def upgrade(
     attempts: AttemptsOption = 30,
     wait: WaitOption = 60.0,
     database_url: DatabaseURLOption = None,
+    output_format: FormatOption = OutputFormat.TEXT,
 ) -> None:
     """Run the revisions that a database does not have.
 
@@ -158,7 +161,8 @@ def upgrade(
 
       colonnade upgrade --sql > review.sql
     """
-    _run_revisions("upgrade", target, allow, sql, lock_timeout, attempts, wait, database_url)
+    patience = (lock_timeout, attempts, wait)
+    _run_revisions("upgrade", target, allow, sql, patience, database_url, output_format)
 
 
 @app.command(rich_help_panel="Migrations", context_settings={"ignore_unknown_options": True})
@@ -170,13 +174,15 @@ def downgrade(
     attempts: AttemptsOption = 30,
     wait: WaitOption = 60.0,
     database_url: DatabaseURLOption = None,
+    output_format: FormatOption = OutputFormat.TEXT,
 ) -> None:
     """Revert the last revision, or all revisions after TARGET.
 
     Example:
       colonnade downgrade -1
     """
-    _run_revisions("downgrade", target, allow, sql, lock_timeout, attempts, wait, database_url)
+    patience = (lock_timeout, attempts, wait)
+    _run_revisions("downgrade", target, allow, sql, patience, database_url, output_format)
 
 
 def _run_revisions(
@@ -184,10 +190,9 @@ def _run_revisions(
     target: str,
     allow: list[str] | None,
     sql: bool,
-    lock_timeout: float,
-    attempts: int,
-    wait: float,
+    patience: tuple[float, int, float],
     database_url: str | None,
+    output_format: OutputFormat,
 ) -> None:
     from colonnade.cli._migrations import run_revisions
     from colonnade.migrations import Patience
@@ -195,15 +200,18 @@ def _run_revisions(
     run_revisions(
         "upgrade" if direction == "upgrade" else "downgrade",
         target,
+        output_format,
         url=database_url,
         allow=allow or [],
         sql=sql,
-        patience=Patience(lock_timeout, attempts, wait),
+        patience=Patience(*patience),
     )
 
 
 @app.command(rich_help_panel="Migrations")
-def current(database_url: DatabaseURLOption = None) -> None:
+def current(
+    database_url: DatabaseURLOption = None, output_format: FormatOption = OutputFormat.TEXT
+) -> None:
     """Show the current revision of a database.
 
     Example:
@@ -211,11 +219,13 @@ def current(database_url: DatabaseURLOption = None) -> None:
     """
     from colonnade.cli._migrations import run_current
 
-    run_current(database_url)
+    run_current(database_url, output_format)
 
 
 @app.command(rich_help_panel="Migrations")
-def history(database_url: DatabaseURLOption = None) -> None:
+def history(
+    database_url: DatabaseURLOption = None, output_format: FormatOption = OutputFormat.TEXT
+) -> None:
     """List the revisions, the oldest first, and mark those that are applied to the database.
 
     Example:
@@ -223,7 +233,7 @@ def history(database_url: DatabaseURLOption = None) -> None:
     """
     from colonnade.cli._migrations import run_history
 
-    run_history(database_url)
+    run_history(database_url, output_format)
 
 
 @app.command(rich_help_panel="Migrations")
@@ -233,6 +243,7 @@ def drift(
     ] = False,
     database_url: DatabaseURLOption = None,
     shadow_url: ShadowOption = None,
+    output_format: FormatOption = OutputFormat.TEXT,
 ) -> None:
     """Report differences between models, history and database; exit code 1 if there are any.
 
@@ -244,7 +255,7 @@ def drift(
     """
     from colonnade.cli._migrations import run_drift
 
-    if not run_drift(database_url, shadow_url, offline=offline):
+    if not run_drift(database_url, shadow_url, output_format, offline=offline):
         raise typer.Exit(1)
 
 
@@ -317,6 +328,7 @@ def adopt(
             help="Adopt the tables of this schema instead of the default one. Repeatable."
         ),
     ] = None,
+    output_format: FormatOption = OutputFormat.TEXT,
 ) -> None:
     """Write models and a first revision for an existing database.
 
@@ -329,4 +341,4 @@ def adopt(
     """
     from colonnade.cli._migrations import run_adopt
 
-    run_adopt(output, database_url, shadow_url, schema or ())
+    run_adopt(output, database_url, shadow_url, output_format, schema or ())

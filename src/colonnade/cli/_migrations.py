@@ -2,8 +2,9 @@
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import typer
@@ -20,14 +21,28 @@ from sqlalchemy import MetaData
 from sqlalchemy.exc import SAWarning
 
 from colonnade.cli import _console
+from colonnade.cli._json_output import OutputFormat, present
+from colonnade.cli._reports import (
+    AdoptReport,
+    CurrentReport,
+    Difference,
+    DriftReport,
+    HistoryReport,
+    MigrateReport,
+    RevisionName,
+    RevisionRun,
+    RevisionState,
+    RunReport,
+    UnfinishedRun,
+)
 from colonnade.database import Database, DatabaseURL
-from colonnade.errors import CommandError, MigrationError
+from colonnade.errors import CommandError
 from colonnade.migrations import (
     Choices,
     Direction,
+    Drift,
     History,
     Patience,
-    RefusedError,
     Watcher,
     adopt_database,
     current_revision,
@@ -75,6 +90,7 @@ class MigrationProgress(Watcher):
         self._progress = progress
         self._history = history
         self._verb = verb
+        self.seconds: dict[str, float] = {}
         self._revisions: TaskID | None = None
         self._step: TaskID | None = None
 
@@ -96,6 +112,7 @@ class MigrationProgress(Watcher):
             self._step = None
         if self._revisions is not None:
             self._progress.advance(self._revisions)
+        self.seconds[revision] = seconds
         if self._verb != "replaying":
             name = _console.escaped(self._history.name(revision))
             self._progress.console.print(f"[green]✓[/green] {name}  {seconds:.1f} s")
@@ -166,6 +183,7 @@ def _pairs(
 
 def run_migrate(
     message: str | None,
+    output_format: OutputFormat,
     *,
     url: str | None,
     shadow_url: str | None,
@@ -197,14 +215,26 @@ def run_migrate(
     written, put_aside = write_revision(
         history, replay_url, metadata, message, choices, empty=empty
     )
-    if written is None:
+    report = MigrateReport(
+        files=() if written is None else (str(_relative(written.path)),),
+        revision=None if written is None else written.revision,
+        message=None if written is None else written.message,
+        steps=() if written is None else written.steps,
+        put_aside=tuple(put_aside),
+        not_migrated=unmanaged_table_counts(metadata),
+    )
+    present(report, output_format, _print_revision)
+
+
+def _print_revision(report: MigrateReport) -> None:
+    if not report.files:
         _console.out.print("No changes: the models match the history.")
     else:
-        _console.out.print(_console.escaped(str(_relative(written.path))))
-        for step in written.steps:
+        _print_files(report)
+        for step in report.steps:
             _console.out.print(f"  {_console.escaped(step)}")
         _console.out.print("Review it, then run: colonnade upgrade")
-    for label, count in unmanaged_table_counts(metadata).items():
+    for label, count in report.not_migrated.items():
         tables = "table" if count == 1 else "tables"
         _console.err.print(
             _console.escaped(
@@ -212,11 +242,16 @@ def run_migrate(
                 f'them too: [tool.colonnade] metadata = ["colonnade:SQLModel", "{label}"]'
             )
         )
-    if put_aside:
+    if report.put_aside:
         _console.err.print(
-            f"Still put aside: {', '.join(put_aside)}. To drop them: "
-            f"colonnade migrate {' '.join(f'--drop {name}' for name in put_aside)}"
+            f"Still put aside: {', '.join(report.put_aside)}. To drop them: "
+            f"colonnade migrate {' '.join(f'--drop {name}' for name in report.put_aside)}"
         )
+
+
+def _print_files(report: MigrateReport) -> None:
+    for file in report.files:
+        _console.out.print(_console.escaped(file))
 
 
 def _relative(path: Path) -> Path:
@@ -226,6 +261,7 @@ def _relative(path: Path) -> Path:
 def run_revisions(
     direction: Direction,
     target: str,
+    output_format: OutputFormat,
     *,
     url: str | None,
     allow: Sequence[str],
@@ -236,43 +272,74 @@ def run_revisions(
     history, _ = _project()
     database = _database(history, url)
     if sql:
-        print(preview_sql(history, database, direction, target), end="")  # noqa: T201 - to be piped
+        script = preview_sql(history, database, direction, target)
+        report = RunReport(str(database.url), (), _heads(history, database), script)
+        present(report, output_format, lambda _: print(script, end=""))  # noqa: T201 - to be piped
         return
     with _show_progress(history, "upgrading" if direction == "upgrade" else "reverting") as watcher:
-        try:
-            done = migrate_to(
-                history, database, direction, target,
-                allow=frozenset(allow), patience=patience, watcher=watcher,
-            )  # fmt: skip
-        except RefusedError as error:
-            raise MigrationError(str(error)) from error
+        done = migrate_to(
+            history, database, direction, target,
+            allow=frozenset(allow), patience=patience, watcher=watcher,
+        )  # fmt: skip
+    messages = {script.revision: script.doc for script in history.revisions}
+    ran = tuple(
+        RevisionRun(
+            revision, messages.get(revision, ""), round(watcher.seconds.get(revision, 0.0), 3)
+        )
+        for revision in done
+    )
+    report = RunReport(str(database.url), ran, _heads(history, database))
+    present(report, output_format, _print_run)
+
+
+def _heads(history: History, database: Database) -> tuple[RevisionName, ...]:
+    """The revisions that a database is at."""
+    messages = {script.revision: script.doc for script in history.revisions}
     heads, _ = current_revision(history, database)
-    revision = ", ".join(map(history.name, heads)) or "no revision"
-    if not done:
-        _console.out.print(_console.escaped(f"Nothing to do: {database.url} is at {revision}."))
-    else:
-        _console.out.print(_console.escaped(f"{database.url} is at {revision}."))
+    return tuple(RevisionName(head, messages.get(head, "")) for head in heads)
 
 
-def run_current(url: str | None) -> None:
+def _names(heads: Sequence[RevisionName]) -> list[str]:
+    return [f"{head.revision} ({head.message})" for head in heads] or ["no revision"]
+
+
+def _print_run(report: RunReport) -> None:
+    nothing = "" if report.ran else "Nothing to do: "
+    revision = ", ".join(_names(report.heads))
+    _console.out.print(_console.escaped(f"{nothing}{report.database} is at {revision}."))
+
+
+def run_current(url: str | None, output_format: OutputFormat = OutputFormat.TEXT) -> None:
     """Show the current revision of a database."""
     history, _ = _project()
     database = _database(history, url)
-    heads, behind = current_revision(history, database)
-    for head in heads or ("",):
-        name = history.name(head) if head else "no revision"
-        position = f", {behind} behind" if behind else ", the newest" if head else ""
-        _console.out.print(_console.escaped(f"{database.url}: {name}{position}"))
-    for revision in unfinished_revisions(history, database):
-        _console.out.print(f"[yellow]![/yellow] {_console.escaped(str(revision))}")
+    report = CurrentReport(
+        str(database.url),
+        _heads(history, database),
+        current_revision(history, database)[1],
+        _unfinished(history, database),
+    )
+    present(report, output_format, _print_current)
 
 
-def run_history(url: str | None) -> None:
+def _print_current(report: CurrentReport) -> None:
+    position = f", {report.behind} behind" if report.behind else ", the newest"
+    if not (report.behind or report.heads):
+        position = ""
+    for name in _names(report.heads):
+        _console.out.print(_console.escaped(f"{report.database}: {name}{position}"))
+    for interrupted in report.unfinished:
+        _console.out.print(f"[yellow]![/yellow] {_console.escaped(interrupted.what)}")
+
+
+def _unfinished(history: History, database: Database) -> tuple[UnfinishedRun, ...]:
+    revisions = unfinished_revisions(history, database)
+    return tuple(UnfinishedRun(**asdict(each), what=str(each)) for each in revisions)
+
+
+def run_history(url: str | None, output_format: OutputFormat) -> None:
     """List the revisions, and mark those that are applied to a database."""
     history, _ = _project()
-    if history.is_empty:
-        _console.out.print("No revisions yet. Run `colonnade migrate` to write the first.")
-        return
     database = _database(history, url)
     heads, _ = current_revision(history, database)
     applied = {
@@ -280,21 +347,47 @@ def run_history(url: str | None) -> None:
         for head in heads
         for script in history.script.iterate_revisions(head, "base")
     }
-    unfinished = {
-        interrupted.revision: interrupted for interrupted in unfinished_revisions(history, database)
-    }
-    for revision in history.revisions:
-        mark = "[green]✓[/green]" if revision.revision in applied else "·"
-        if revision.revision in unfinished:
+    unfinished = _unfinished(history, database)
+    interrupted = {each.revision for each in unfinished}
+    revisions = tuple(
+        RevisionState(
+            revision=script.revision,
+            message=script.doc,
+            after=_before(script.down_revision),
+            is_applied=script.revision in applied,
+            is_current=script.revision in heads,
+            is_unfinished=script.revision in interrupted,
+        )
+        for script in history.revisions
+    )
+    report = HistoryReport(str(database.url), revisions, unfinished)
+    present(report, output_format, _print_history)
+
+
+def _before(down_revision: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The revisions before one: several where branches are merged."""
+    if isinstance(down_revision, str):
+        return (down_revision,)
+    return tuple(down_revision or ())
+
+
+def _print_history(report: HistoryReport) -> None:
+    if not report.revisions:
+        _console.out.print("No revisions yet. Run `colonnade migrate` to write the first.")
+    for revision in report.revisions:
+        mark = "[green]✓[/green]" if revision.is_applied else "·"
+        if revision.is_unfinished:
             mark = "[yellow]![/yellow]"
-        marker = "  [bold]<- here[/bold]" if revision.revision in heads else ""
-        line = _console.escaped(f"{revision.revision}  {revision.doc}")
+        marker = "  [bold]<- here[/bold]" if revision.is_current else ""
+        line = _console.escaped(f"{revision.revision}  {revision.message}")
         _console.out.print(f"{mark} {line}{marker}")
-    for interrupted in unfinished.values():
-        _console.out.print(_console.escaped(str(interrupted)))
+    for interrupted in report.unfinished:
+        _console.out.print(_console.escaped(interrupted.what))
 
 
-def run_drift(url: str | None, shadow_url: str | None, *, offline: bool) -> bool:
+def run_drift(
+    url: str | None, shadow_url: str | None, output_format: OutputFormat, *, offline: bool
+) -> bool:
     """Compare models, history and database; return whether they agree."""
     history, metadata = _project()
     database = _database(history, url)
@@ -303,12 +396,26 @@ def run_drift(url: str | None, shadow_url: str | None, *, offline: bool) -> bool
         drift = find_drift(
             history, None if offline else database, metadata, url=replay_url, watcher=watcher
         )
-    for difference in drift:
-        _console.out.print(f"[red]✗[/red] {_console.escaped(str(difference))}")
-    if not drift:
+    report = DriftReport(None if offline else str(database.url), _differences(drift))
+    present(report, output_format, _print_drift)
+    return not drift
+
+
+def _differences(drift: Iterable[Drift]) -> tuple[Difference, ...]:
+    return tuple(Difference(each.between, each.what) for each in drift)
+
+
+def _print_differences(differences: Iterable[Difference]) -> None:
+    for difference in differences:
+        _console.out.print(f"[red]✗[/red] {_console.escaped(difference.what)}")
+
+
+def _print_drift(report: DriftReport) -> None:
+    _print_differences(report.differences)
+    if not report.differences:
+        offline = report.database is None
         sides = "Models and history" if offline else "Models, history and database"
         _console.out.print(f"[green]✓[/green] {sides} agree.")
-    return not drift
 
 
 def run_squash(
@@ -339,24 +446,35 @@ def run_stamp(revision: str, url: str | None) -> None:
     run_current(url)
 
 
-def run_merge(message: str | None) -> None:
+def run_merge(message: str | None, output_format: OutputFormat) -> None:
     """Write a revision that merges the heads of the history."""
     history, _ = _project()
-    _console.out.print(_console.escaped(str(_relative(merge(history, message)))))
+    path = merge(history, message)
+    script = next(each for each in History(history.project).revisions if Path(each.path) == path)
+    report = MigrateReport((str(_relative(path)),), script.revision, script.doc)
+    present(report, output_format, _print_files)
 
 
-def run_eject() -> None:
+def run_eject(output_format: OutputFormat) -> None:
     """Write Alembic's files into the project."""
     project = Project.find(Path.cwd())
-    for path in eject(project):
-        _console.out.print(_console.escaped(str(_relative(path))))
+    report = MigrateReport(tuple(str(_relative(path)) for path in eject(project)))
+    present(report, output_format, _print_ejected)
+
+
+def _print_ejected(report: MigrateReport) -> None:
+    _print_files(report)
     _console.out.print(
         "These files are part of your project now. The commands of Alembic and Colonnade use them."
     )
 
 
 def run_adopt(
-    output: Path, url: str | None, shadow_url: str | None, schemas: Sequence[str] = ()
+    output: Path,
+    url: str | None,
+    shadow_url: str | None,
+    output_format: OutputFormat,
+    schemas: Sequence[str] = (),
 ) -> None:
     """Write models and a first revision for an existing database."""
     project = Project.find(Path.cwd())
@@ -382,13 +500,23 @@ def run_adopt(
         paths = write_adopted_history(history, replay_url, metadata, adoption)
         stamp(history, database, "head")
         differences = find_drift(history, database, metadata, url=replay_url, watcher=watcher)
-    _console.out.print(f"{_console.escaped(str(output))}: {', '.join(adoption.models)}")
-    for path in paths:
-        _console.out.print(_console.escaped(str(_relative(path))))
-    for note in adoption.notes:
-        _console.out.print(f"[yellow]note:[/yellow] {_console.escaped(note)}")
-    for drift in differences:
-        _console.out.print(f"[red]✗[/red] {_console.escaped(str(drift))}")
-    if project.models is None and project.app is None:
+    report = AdoptReport(
+        module=str(output),
+        models=tuple(adoption.models),
+        revisions=tuple(str(_relative(path)) for path in paths),
+        notes=tuple(adoption.notes),
+        differences=_differences(differences),
+    )
+    present(report, output_format, _print_adoption)
+    if output_format is OutputFormat.TEXT and project.models is None and project.app is None:
         module = ".".join(output.with_suffix("").parts)
         _console.panel("In pyproject.toml", ["\\[tool.colonnade]", f'models = "{module}"'])
+
+
+def _print_adoption(report: AdoptReport) -> None:
+    _console.out.print(f"{_console.escaped(report.module)}: {', '.join(report.models)}")
+    for path in report.revisions:
+        _console.out.print(_console.escaped(path))
+    for note in report.notes:
+        _console.out.print(f"[yellow]note:[/yellow] {_console.escaped(note)}")
+    _print_differences(report.differences)
