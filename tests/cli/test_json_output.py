@@ -78,7 +78,9 @@ def test_the_way_of_a_revision(tasks: Tasks) -> None:
     assert states[1]["after"] == [first["revision"]]
     assert [run["message"] for run in tasks.run("upgrade")["ran"]] == ["tasks have an owner"]
     assert tasks.run("drift")["differences"] == []
-    assert tasks.run("current")["behind"] == 0
+    inspected = tasks.run("inspect")
+    assert inspected["migrations"] == tasks.run("current")
+    assert inspected["migrations"]["behind"] == 0
 
 
 @pytest.mark.slow

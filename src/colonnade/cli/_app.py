@@ -304,6 +304,34 @@ def serve_test_db(
 
 
 @app.command()
+def inspect(
+    database_url: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Option(
+            "--database-url",
+            metavar="URL",
+            help="Use this database instead of the project's.",
+            show_default=False,
+        ),
+    ] = None,
+    output_format: FormatOption = OutputFormat.TEXT,
+) -> None:
+    """Show the tables, relations, Resources, routes, scopes and migrations of a project.
+
+    Use it to get to know a project, or as a part of a prompt. It imports the app and reads the
+    database's revision; it changes nothing.
+
+    Examples:
+      colonnade inspect
+
+      colonnade inspect --format json
+    """
+    from colonnade.cli._inspect import inspect_project
+
+    inspect_project(database_url, output_format)
+
+
+@app.command()
 def doctor(
     url: Annotated[
         Optional[str],  # noqa: UP045 - as above

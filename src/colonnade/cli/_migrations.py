@@ -312,14 +312,22 @@ def _print_run(report: RunReport) -> None:
 def run_current(url: str | None, output_format: OutputFormat = OutputFormat.TEXT) -> None:
     """Show the current revision of a database."""
     history, _ = _project()
-    database = _database(history, url)
-    report = CurrentReport(
+    present(report_current(history, _database(history, url)), output_format, _print_current)
+
+
+def report_current(history: History, database: Database) -> CurrentReport:
+    """Return the current revision of a database.
+
+    Raises:
+        MigrationError: The history does not have the database's revision.
+        DatabaseError: The database cannot be used.
+    """
+    return CurrentReport(
         str(database.url),
         _heads(history, database),
         current_revision(history, database)[1],
         _unfinished(history, database),
     )
-    present(report, output_format, _print_current)
 
 
 def _print_current(report: CurrentReport) -> None:

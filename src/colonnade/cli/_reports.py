@@ -274,6 +274,124 @@ class DiagramReport:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldOverview:
+    """A column of a table.
+
+    Attributes:
+        name: Its field in the model; that of the column in a link table without a model.
+        type: The kind of its values, such as ``text`` or ``datetime``.
+        choices: The values that it may have; null for any.
+        nullable: Whether it may be null.
+        primary_key: Whether it is part of the primary key.
+        references: The table and the column that it refers to, as ``project.id``; null if it is not
+            a foreign key.
+    """
+
+    name: str
+    type: str
+    choices: tuple[str | int, ...] | None
+    nullable: bool
+    primary_key: bool
+    references: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RelationOverview:
+    """A relation of a table.
+
+    Attributes:
+        name: Its attribute in the model.
+        kind: ``one``, ``many``, ``many_to_many``, or ``association`` for rows of a link table with
+            additional fields.
+        table: The related table.
+    """
+
+    name: str
+    kind: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableOverview:
+    """A table.
+
+    Attributes:
+        name: Its name, with its schema unless that is the default one.
+        model: Its class.
+        fields: Its columns, in their order.
+        relations: Its relations.
+    """
+
+    name: str
+    model: str
+    fields: tuple[FieldOverview, ...]
+    relations: tuple[RelationOverview, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceOverview:
+    """A Resource of the application.
+
+    Attributes:
+        path: Its path, with that of the routers that include it.
+        table: Its table.
+        operations: The enabled operations.
+        scope: The function that returns which rows a request may access; null for all rows.
+        write_scope: The function that returns which of these a request may write; null for all.
+    """
+
+    path: str
+    table: str
+    operations: tuple[str, ...]
+    scope: str | None
+    write_scope: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteOverview:
+    """A route in the OpenAPI document of the application.
+
+    Attributes:
+        method: Its method.
+        path: Its path.
+        summary: Its summary.
+        resource: The path of the Resource that it belongs to; null for other endpoints.
+    """
+
+    method: str
+    path: str
+    summary: str
+    resource: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InspectReport:
+    """The output of ``inspect``.
+
+    Attributes:
+        app: The application, as ``module:name``; null if the project names none.
+        models: The module with the models; null if the project names none.
+        database: The URL of the database, without its password.
+        tables: The tables, by name.
+        resources: The Resources that the application includes.
+        routes: The routes of the application.
+        revisions: The number of revisions in the history.
+        migrations: The state of the database; null if it cannot be reached.
+        problem: Why ``migrations`` is null; null otherwise.
+    """
+
+    app: str | None
+    models: str | None
+    database: str
+    tables: tuple[TableOverview, ...]
+    resources: tuple[ResourceOverview, ...]
+    routes: tuple[RouteOverview, ...]
+    revisions: int
+    migrations: CurrentReport | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class GuardFinding:
     """A step that the guard refused.
 
@@ -330,5 +448,6 @@ REPORTS = {
     "adopt": AdoptReport,
     "doctor": DoctorReport,
     "diagram": DiagramReport,
+    "inspect": InspectReport,
 }
 """The output of each command."""

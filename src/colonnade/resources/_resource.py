@@ -320,6 +320,23 @@ class Resource(HookDecorators, APIRouter):
         return self._schemas.schema("read", NO_CHOICES)
 
     @property
+    def operations(self) -> frozenset[Operation]:
+        """The enabled operations."""
+        return self._operations
+
+    @property
+    def scope(self) -> Callable[..., Any] | None:
+        """The dependency that returns which rows a request may access; None for all rows."""
+        return _scoping.dependency_of(self.db, self._shape.table) if self._scoped else None
+
+    @property
+    def write_scope(self) -> Callable[..., Any] | None:
+        """The dependency that returns which of these a request may write; None for all of them."""
+        if not self._write_scoped:
+            return None
+        return _scoping.dependency_of(self.db, self._shape.table, "write")
+
+    @property
     def why_not_exact(self) -> tuple[str, ...]:
         """The reasons why Pydantic renders the responses; empty if the database does."""
         views = [context.view for context in self._schemas.contexts()]

@@ -183,6 +183,12 @@ def has_scope(db: Database, table: Table) -> bool:
     return table in _registry(db).scopes or table in _registry(db, "write").scopes
 
 
+def dependency_of(db: Database, table: Table, access: Access = "read") -> Callable[..., Any] | None:
+    """Return the dependency that is the scope of a table; None if it has none."""
+    declared = _registry(db, access).scopes.get(table)
+    return None if declared is None else declared.marker.dependency
+
+
 def dependencies(db: Database, tables: Iterable[Table], route_table: Table) -> list[params.Depends]:
     """Return the scope dependencies of a route that accesses these tables.
 
