@@ -13,7 +13,8 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
-from colonnade.cli._serve import app_of_url
+from colonnade import Database, Field, SQLModel
+from colonnade.cli._serve import app_of_models, app_of_url
 from tests.cli.running import ServedApp, colonnade, free_port
 
 TABLES = """
@@ -219,3 +220,13 @@ def test_an_error_is_one_line_without_a_traceback(
 def test_only_this_machine_is_served_by_default(tmp_path: Path) -> None:
     help_text: Any = colonnade("serve", "--help", cwd=tmp_path).stdout
     assert "default: 127.0.0.1" in help_text
+
+
+def test_the_table_of_a_module_does_not_hide_behind_the_docs(tmp_path: Path) -> None:
+    class Doc(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    db = Database(f"sqlite:///{tmp_path}/docs.db")
+    db.create_all()
+    with TestClient(app_of_models("docs", db, [Doc], writable=False)) as client:
+        assert client.get("/docs-2").json() == []

@@ -8,7 +8,16 @@ from fastapi import Body, Depends, FastAPI, Header, HTTPException, Request
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from colonnade import AsyncSession, Database, Field, Resource, Session, SQLModel, problems
+from colonnade import (
+    AsyncSession,
+    Database,
+    Field,
+    Relationship,
+    Resource,
+    Session,
+    SQLModel,
+    problems,
+)
 from colonnade.errors import ModelError
 
 Make = Callable[..., tuple[Resource, TestClient]]
@@ -257,3 +266,28 @@ def test_a_name_that_a_route_has_is_refused(name: str, make: Make) -> None:
     tickets.action("Close")(close)
     with pytest.raises(ModelError, match="two actions with the name 'close'"):
         tickets.action("Close again")(close)
+
+
+def test_rows_that_a_model_loads_with_others_are_locked_alone(db: Database) -> None:
+    class Note(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        case_id: int | None = Field(default=None, foreign_key="case.id")
+
+    class Case(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        notes: list[Note] = Relationship(sa_relationship_kwargs={"lazy": "joined"})
+
+    db.create_all()
+    cases = Resource(Case, db)
+
+    @cases.action("Count")
+    def count(rows: list[Any]) -> str:
+        return ", ".join(str(len(case.notes)) for case in rows)
+
+    app = FastAPI(lifespan=db.lifespan)
+    app.include_router(cases)
+    with db.session() as session:
+        session.add_all([Case(notes=[Note(), Note()]), Case()])
+        session.commit()
+    answer = TestClient(app).post("/cases:count?key=1&key=2")
+    assert (answer.status_code, answer.json().get("message")) == (200, "2, 0")

@@ -6,6 +6,7 @@ from typing import Any, Literal, Optional
 import pytest
 from fastapi import FastAPI, Header, HTTPException, Request
 from fastapi.testclient import TestClient
+from sqlalchemy import ForeignKey
 
 from colonnade import (
     STANDARD,
@@ -119,3 +120,37 @@ def test_the_description_has_the_schemas_of_the_request(
     assert {field["name"] for field in fields} == {"id", "title"}
     assert described(tasks, role="worker")["is_open"] is False
     assert described(tasks, role="stranger") == {"detail": "Forbidden"}
+
+
+def test_nested_rows_have_the_schema_of_their_resource(db: Database, models: Any) -> None:
+    class LabelOfTask(SQLModel):
+        name: str = Field(max_length=5)
+
+    labels = Resource(models["Label"], db, create=LabelOfTask, prefix="/task-labels")
+    relations = described(Resource(models["Task"], db, nested={"labels": labels}))["relations"]
+    created = {relation["name"]: relation["nested_create"] for relation in relations}
+    assert created["labels"]["properties"]["name"]["maxLength"] == 5
+    assert created.get("subtasks") is None
+
+
+def test_links_are_described_by_their_fields(db: Database) -> None:
+    class Member(SQLModel, table=True):
+        club: int = Field(foreign_key="club.id", primary_key=True)
+        person: int = Field(
+            primary_key=True,
+            sa_column_args=[ForeignKey("person.id")],
+            sa_column_kwargs={"name": "pid"},
+        )
+        role: str = ""
+
+    class Club(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        members: list[Member] = Relationship()
+
+    class Person(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    assert Person.__tablename__ == "person"
+    db.create_all()
+    (relation,) = described(Resource(Club, db, include=["members"]))["relations"]
+    assert relation["link_columns"] == ["person"]

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, Header, HTTPException, Request
+from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.testclient import TestClient
 
 from colonnade import (
     CheckConstraint,
     Database,
     Field,
+    Page,
     Relationship,
     Resource,
     SQLModel,
@@ -271,3 +272,129 @@ def test_answers_with_data_of_a_user_are_kept_by_no_cache(db: Database, payroll:
     app = studio_app(db, Resource(payroll, db))
     for path in ("catalog", "schema/payrolls", "drift"):
         assert get(app, path).headers["cache-control"] == "no-store"
+
+
+def test_the_parameters_of_a_replaced_list_guard_the_description(
+    db: Database, payroll: type[Any]
+) -> None:
+    payrolls = Resource(payroll, db)
+
+    @payrolls.get("")
+    def list_payrolls(user: Annotated[None, Depends(refuse)]) -> list[int]:
+        return []
+
+    app = studio_app(db, payrolls)
+    assert TestClient(app).get("/payrolls").status_code == 403
+    assert get(app, "catalog").json()["tables"] == []
+    assert get(app, "schema/payrolls").status_code == 404
+
+
+def test_a_replaced_list_may_narrow_its_rows_so_that_none_are_counted(
+    db: Database, payroll: type[Any]
+) -> None:
+    payrolls = Resource(payroll, db)
+
+    @payrolls.get("")
+    async def list_payrolls(page: Annotated[Page, Depends(payrolls.query)]) -> Any:
+        return await payrolls.answer(page.where(payroll.salary < 10))
+
+    app = studio_app(db, payrolls)
+    (table,) = get(app, "catalog").json()["tables"]
+    assert table["is_open"] is False
+    assert get(app, "schema/payrolls").json()["rows"] is None
+    assert get(app, "drift").status_code == 403
+
+
+def test_an_inclusion_guards_a_table_without_a_list(db: Database, payroll: type[Any]) -> None:
+    creating = Resource(payroll, db, operations={"create"})
+    app = studio_app(db, creating, dependencies=[Depends(refuse)])
+    assert get(app, "catalog").json()["tables"] == []
+    guarded = Resource(
+        payroll, db, operations={"create"}, dependencies={"create": [Depends(refuse)]}
+    )
+    assert get(studio_app(db, guarded), "catalog").json()["tables"] == []
+
+
+def test_an_exception_of_the_application_hides_one_table(db: Database, payroll: type[Any]) -> None:
+    class Note(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    class ForbiddenError(Exception): ...
+
+    def forbid() -> None:
+        raise ForbiddenError
+
+    db.create_all()
+    app = studio_app(db, Resource(payroll, db, dependencies=[Depends(forbid)]), Resource(Note, db))
+    app.add_exception_handler(ForbiddenError, lambda *_: Response(status_code=403))
+    assert [table["id"] for table in get(app, "catalog").json()["tables"]] == ["notes"]
+
+
+def test_a_guard_sees_the_path_of_each_table(db: Database, payroll: type[Any]) -> None:
+    class Note(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    seen: list[str] = []
+
+    def only_notes(request: Request) -> None:
+        seen.append(request.url.path)
+        if not request.url.path.startswith("/notes"):
+            raise HTTPException(403)
+
+    db.create_all()
+    guard = [Depends(only_notes)]
+    app = studio_app(db, Resource(Note, db), Resource(payroll, db), dependencies=guard)
+    assert [table["id"] for table in get(app, "catalog").json()["tables"]] == ["notes"]
+    assert set(seen) == {"/notes", "/payrolls"}
+
+
+def test_references_name_no_hidden_column_and_no_hidden_table(db: Database) -> None:
+    class Badge(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        number: str = Field(unique=True, secret=True)
+
+    class Door(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    class Visit(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        badge: str = Field(foreign_key="badge.number")
+        door: int = Field(foreign_key="door.id")
+
+    db.create_all()
+    app = studio_app(
+        db,
+        Resource(Badge, db),
+        Resource(Visit, db),
+        Resource(Door, db, dependencies=[Depends(refuse)]),
+    )
+    tables = {table["id"]: table for table in get(app, "catalog").json()["tables"]}
+    references = [field["references"] for field in tables["visits"]["fields"]]
+    assert references == [None, None, None]
+    assert "number" not in get(app, "schema/visits").text
+
+
+def test_a_link_to_a_hidden_table_is_not_drawn(db: Database) -> None:
+    class PersonGroup(SQLModel, table=True):
+        person_id: int = Field(foreign_key="person.id", primary_key=True)
+        group_id: int = Field(foreign_key="secretgroup.id", primary_key=True)
+
+    class SecretGroup(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+
+    class Person(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        groups: list[SecretGroup] = Relationship(link_model=PersonGroup)
+
+    db.create_all()
+    app = studio_app(db, Resource(Person, db))
+    drawn = get(app, "schema").text
+    assert "person" in drawn
+    assert "group_id" not in drawn
+    assert "secretgroup" not in drawn
+
+
+def test_no_cache_keeps_data(db: Database, payroll: type[Any]) -> None:
+    app = studio_app(db, Resource(payroll, db))
+    for path in ("catalog", "schema", "schema/payrolls", "drift", "data/payrolls"):
+        assert get(app, path).headers["cache-control"] == "no-store", path

@@ -14,7 +14,7 @@ from colonnade.cli._tables import import_tables, open_database, reflect_tables
 from colonnade.database import Database
 from colonnade.errors import ModelError
 from colonnade.models import Shape
-from colonnade.resources import STANDARD, Operation, Resource, problems
+from colonnade.resources import STANDARD, Operation, Resource, path_of, problems
 
 READ_OPERATIONS: frozenset[Operation] = frozenset(("list", "read"))
 
@@ -79,7 +79,7 @@ def app_of_module(name: str, database_url: str | None, *, writable: bool) -> Fas
 def app_of_models(
     title: str, db: Database, models: Iterable[type[Any]], *, writable: bool
 ) -> FastAPI:
-    """Build an app for tables, each at the path that a Resource chooses.
+    """Build an app for tables, each at the path that a Resource chooses unless it is in use.
 
     Args:
         title: The title of the app.
@@ -87,7 +87,9 @@ def app_of_models(
         models: The tables.
         writable: Whether rows can be written.
     """
-    return _app(title, db, dict.fromkeys(models), [], writable=writable)
+    models = list(models)
+    paths = zip(models, _paths(path_of(model.__name__) for model in models), strict=True)
+    return _app(title, db, dict(paths), [], writable=writable)
 
 
 def app_of_url(url: str, schemas: Sequence[str] = (), *, writable: bool) -> FastAPI:
@@ -118,7 +120,7 @@ def _name_of(db: Database) -> str:
 
 
 def _paths(tables: Iterable[str]) -> Iterator[str]:
-    """The path of each table: its name with other characters replaced, numbered if in use."""
+    """The path of each table: a name with other characters replaced, numbered if in use."""
     taken = {"docs", "redoc", "openapi.json", "studio"}
     for table in tables:
         name = re.sub(r"[^\w.~-]+", "-", table)

@@ -18,6 +18,7 @@ from colonnade.resources.descriptions._resource_description import (
 from colonnade.resources.descriptions._studio_view import StudioView
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._exception_handlers import problems
+from colonnade.resources.routes._names import path_of
 from colonnade.resources.routes._read_your_writes import ReadYourWrites
 from colonnade.resources.routes._route_builder import Operation
 
@@ -38,5 +39,6 @@ __all__ = [
     "included_routers",
     "inclusion_prefixes",
     "mounts_with",
+    "path_of",
     "problems",
 ]

@@ -8,7 +8,7 @@ so does ``solve_optional_apart``; ``solve`` has no other way, and only overridde
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from inspect import Parameter, Signature, getclosurevars, isfunction, signature
-from typing import Any
+from typing import Any, cast
 
 from fastapi import BackgroundTasks, Request, Response, params
 from fastapi.dependencies.models import Dependant, _get_cache_key, _get_oauth_scopes
@@ -146,7 +146,8 @@ _SOLVED = "colonnade.solved_dependencies"
 async def solve_for_route(dependencies: Iterable[params.Depends], request: Request) -> None:
     """Solve the dependencies of a route for a request of another one.
 
-    Several calls for one request share what their dependencies depend on.
+    Several calls for one request share what their dependencies depend on, except for what reads
+    the request itself, whose path may be another one.
 
     Raises:
         HTTPException: A dependency refuses the request, and the route would.
@@ -161,6 +162,27 @@ async def solve_for_route(dependencies: Iterable[params.Depends], request: Reque
             if not isinstance(optional, OptionalDependency) or error.status_code not in {401, 403}:
                 raise
             optional.failed(request, error)
+        for dependant in _all([get_dependant(path="", call=_call_of(marker))]):
+            if _reads_request(dependant):
+                cache.pop(_key(dependant), None)
+
+
+def _call_of(marker: params.Depends) -> Callable[..., Any]:
+    call: Any = marker.dependency
+    return cast(Callable[..., Any], call)
+
+
+def _reads_request(dependant: Dependant) -> bool:
+    """Whether a dependency, or one that it depends on, may read the path of the request."""
+    takes_request = dependant.request_param_name or dependant.http_connection_param_name
+    # The classes of fastapi.security read headers, cookies or the query only.
+    is_direct = takes_request is not None and not isinstance(dependant.call, SecurityBase)
+    return is_direct or any(map(_reads_request, dependant.dependencies))
+
+
+def needs_of_route(route: Any) -> list[params.Depends]:
+    """What a route depends on, by its decorator, its router and the parameters of its endpoint."""
+    return [*route.dependencies, *map(_depends, route.dependant.dependencies)]
 
 
 async def solve_dependency(

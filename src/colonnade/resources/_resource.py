@@ -369,11 +369,14 @@ class Resource(HookDecorators, APIRouter):
         )
         return ReadOperations(table_context, self._contract)
 
-    def _nested_tables(self) -> NestedTables:
-        resources = {
+    def _nested_resources(self) -> dict[str, "Resource"]:
+        return {
             name: resource if isinstance(resource, Resource) else resource()
             for name, resource in self._nested.items()
         }
+
+    def _nested_tables(self) -> NestedTables:
+        resources = self._nested_resources()
         return {name: resource._writable_tables for name, resource in resources.items()}
 
     def _aggregates_of(self, page: Page) -> "AggregateOperations":
@@ -544,8 +547,8 @@ class Resource(HookDecorators, APIRouter):
         selection, refused = await self._schemas.select(request)
         reads = self._schemas.reads(selection)
         keys = {key for route in self.routes for key in route_keys(route)}
-        can_read = await require_readable(self, request)
-        if can_read:
+        access = await require_readable(self, request)
+        if access.can_read:
             reads.table_context.scopes(request)
         return describe_resource(
             reads.table_context,
@@ -554,9 +557,14 @@ class Resource(HookDecorators, APIRouter):
             path=self.prefix,
             routes=relative_routes(keys, self.prefix),
             refused=refused,
-            nested=self._nested,
+            nested={
+                name: resource._schemas.reads(selection).table_context.create.schema
+                for name, resource in self._nested_resources().items()
+            },
             actions=tuple(action.describe() for action in self._actions.values()),
-            is_open=can_read and not (self._schemas.choices or self._table_scopes()),
+            is_open=access.can_read
+            and access.is_generated
+            and not (self._schemas.choices or self._table_scopes()),
             studio=self._studio,
         )
 

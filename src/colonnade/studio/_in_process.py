@@ -78,10 +78,15 @@ def api_scope(scope: Scope, table: ServedTable, below: str) -> Scope:
         table: The table.
         below: The path below that of the Resource.
     """
-    path = f"{_root(scope)}{table.path}{below}"
+    path = f"{path_of_table(scope, table)}{below}"
     others = {key: value for key, value in scope.items() if key not in _OF_THE_ROUTE}
     others = {key: value for key, value in others.items() if not key.startswith("colonnade.")}
     return {**others, "path": path, "raw_path": path.encode(), "path_params": {}}
+
+
+def path_of_table(scope: Scope, table: ServedTable) -> str:
+    """The path of a Resource in the application that a request of Studio has reached."""
+    return f"{_root(scope)}{table.path}"
 
 
 def _root(scope: Scope) -> str:

@@ -1,13 +1,17 @@
 """The tables that a request may read, with what it may do with them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from inspect import isawaitable
+from typing import Any
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from colonnade.resources import ResourceDescription
+from colonnade.models import Shape
+from colonnade.resources import FieldDescription, ResourceDescription
+from colonnade.studio._in_process import path_of_table
 from colonnade.studio._served_tables import ServedTable
 
 
@@ -29,7 +33,8 @@ async def readable_tables(
 ) -> dict[str, ReadableTable]:
     """Return the tables that a request may read, by their ids.
 
-    A table whose dependencies refuse the request, or need what it does not have, is left out.
+    A table whose dependencies refuse the request, or need what it does not have, is left out. Their
+    request has the path of the table.
 
     Args:
         tables: The tables of Studio.
@@ -38,12 +43,59 @@ async def readable_tables(
     readable = {}
     for name, table in tables.items():
         try:
-            description = await table.resource.describe(request)
-        except HTTPException as error:
-            if error.status_code >= 500:
-                raise
+            description = await table.resource.describe(_request_to(table, request))
         except RequestValidationError:
             pass
+        except Exception as error:
+            if await _status_of(error, request) >= 500:
+                raise
         else:
             readable[name] = ReadableTable(table, description)
-    return readable
+    return _without_hidden_references(readable)
+
+
+def _request_to(table: ServedTable, request: Request) -> Request:
+    """The request of Studio with the path of a table, which guards may read."""
+    path = path_of_table(request.scope, table)
+    return Request({**request.scope, "path": path, "raw_path": path.encode()}, request.receive)
+
+
+async def _status_of(error: Exception, request: Request) -> int:
+    """The status with which the application answers an error of a dependency."""
+    if isinstance(error, HTTPException):
+        return error.status_code
+    handlers: Mapping[Any, Any] = request.app.exception_handlers
+    handle = next((handlers[each] for each in type(error).__mro__ if each in handlers), None)
+    if handle is None:
+        return 500
+    response = handle(request, error)
+    status: int = (await response if isawaitable(response) else response).status_code
+    return status
+
+
+def _without_hidden_references(readable: Mapping[str, ReadableTable]) -> dict[str, ReadableTable]:
+    """The tables, whose fields refer to no table and no column that the request may not see."""
+    shown: dict[str, set[str]] = {}
+    for table in readable.values():
+        key = Shape.of(table.served.resource.model).primary_key
+        columns = shown.setdefault(table.description.table, {column.name for column in key})
+        columns.update(field.column for field in table.description.fields)
+    return {
+        name: ReadableTable(
+            table.served,
+            replace(
+                table.description,
+                fields=tuple(_with_reference_in(shown, each) for each in table.description.fields),
+            ),
+        )
+        for name, table in readable.items()
+    }
+
+
+def _with_reference_in(
+    shown: Mapping[str, Collection[str]], field: FieldDescription
+) -> FieldDescription:
+    if field.references is None:
+        return field
+    table, column = field.references
+    return field if column in shown.get(table, ()) else replace(field, references=None)

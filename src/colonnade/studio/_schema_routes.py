@@ -16,7 +16,7 @@ from colonnade.errors import ColonnadeError
 from colonnade.models import Shape, is_reflected
 from colonnade.project import Project
 from colonnade.studio._readable_tables import ReadableTable, readable_tables
-from colonnade.studio._security import DATA_HEADERS, NO_STORE
+from colonnade.studio._security import DATA_HEADERS
 from colonnade.studio._served_tables import ServedTable
 from colonnade.studio._table_facts import table_facts
 from colonnade.studio.diagram import SchemaGraph, svg
@@ -69,16 +69,22 @@ class SchemaRoutes:
         ]
         graph = SchemaGraph.of([shape.model for shape in shapes.values()], hidden)
         headers = {**DATA_HEADERS, "content-type": "image/svg+xml"}
-        return Response(svg(graph, is_embedded=True), headers=headers)
+        # The layout of hundreds of tables takes a second, in which other requests go on.
+        picture = await asyncio.to_thread(svg, graph, is_embedded=True)
+        return Response(picture, headers=headers)
 
     async def _facts(self, request: Request, table: str) -> Response:
-        readable = await readable_tables(self._tables(), request)
+        tables = self._tables()
+        readable = await readable_tables(tables, request) if table in tables else {}
         if table not in readable:
             raise HTTPException(404, f"Studio has no table {table[:100]!r}.")
         chosen = readable[table]
         shape, is_open = _shape(chosen), chosen.description.is_open
         hidden = [column.name for column in _hidden(chosen)]
-        known = {_shape(each).table.fullname for each in readable.values()}
+        known = {
+            _shape(each).table.fullname: [column.name for column in _hidden(each)]
+            for each in readable.values()
+        }
         facts = await _on_connection(
             chosen.served.resource.db,
             lambda connection: table_facts(
@@ -87,7 +93,7 @@ class SchemaRoutes:
         )
         migration = await asyncio.to_thread(_migration_of, shape.table.name)
         content = {**asdict(facts), "is_open": is_open, "migration": migration}
-        return JSONResponse(content, headers={**DATA_HEADERS, **NO_STORE})
+        return JSONResponse(content, headers=dict(DATA_HEADERS))
 
     async def _drift(self, request: Request) -> Response:
         readable = (await readable_tables(self._tables(), request)).values()
@@ -100,7 +106,7 @@ class SchemaRoutes:
         for db, metadata in compared:
             differences += await _on_connection(db, partial(_differences, metadata))
         content = {"compared": bool(compared), "differences": differences}
-        return JSONResponse(content, headers={**DATA_HEADERS, **NO_STORE})
+        return JSONResponse(content, headers=dict(DATA_HEADERS))
 
 
 def _compared(readable: Iterable[ReadableTable]) -> dict[tuple[Database, MetaData], None]:

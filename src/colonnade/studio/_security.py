@@ -16,9 +16,6 @@ _COMMON: Mapping[str, str] = {
     "cross-origin-resource-policy": "same-origin",
 }
 
-NO_STORE = {"cache-control": "no-store"}
-"""A header of what no cache may keep."""
-
 PAGE_HEADERS: Mapping[str, str] = {
     **_COMMON,
     "content-security-policy": (
@@ -32,6 +29,8 @@ PAGE_HEADERS: Mapping[str, str] = {
 
 DATA_HEADERS: Mapping[str, str] = {
     **_COMMON,
+    # Who may see it depends on the dependencies of Studio, which may read anything of the request.
+    "cache-control": "no-store",
     # A browser that opens a response as a page executes nothing in it.
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
 }

@@ -21,7 +21,6 @@ from colonnade.studio._readable_tables import readable_tables
 from colonnade.studio._schema_routes import SchemaRoutes
 from colonnade.studio._security import (
     DATA_HEADERS,
-    NO_STORE,
     PAGE_HEADERS,
     provide_token,
     refuse_other_origins,
@@ -182,7 +181,7 @@ class Studio:
             }
             for name, table in readable.items()
         ]
-        response = JSONResponse(None, headers={**DATA_HEADERS, **NO_STORE})
+        response = JSONResponse(None, headers=dict(DATA_HEADERS))
         path = f"{request.scope.get('root_path', '').rstrip('/')}{self._prefix}/"
         token = provide_token(request, response, path)
         content: dict[str, Any] = {

@@ -54,7 +54,7 @@ def table_facts(
     connection: Connection,
     table: Table,
     hidden: Collection[str],
-    known: Collection[str],
+    known: Mapping[str, Collection[str]],
     *,
     with_size: bool,
 ) -> TableFacts:
@@ -65,7 +65,7 @@ def table_facts(
         table: The table.
         hidden: The names of columns that must not be shown, in no constraint and no index either.
         known: The tables to which foreign keys may be shown, with the schema unless that is the
-            default one.
+            default one, and their columns to which none may be shown.
         with_size: Whether to estimate the rows and the size.
     """
     inspector: Any = inspect(connection)
@@ -74,7 +74,11 @@ def table_facts(
         return TableFacts(exists=False)
     pattern = _pattern(hidden)
     primary = inspector.get_pk_constraint(name, schema)
-    foreign = [key for key in inspector.get_foreign_keys(name, schema) if _target(key) in known]
+    foreign = [
+        key
+        for key in inspector.get_foreign_keys(name, schema)
+        if _target(key) in known and not set(key["referred_columns"]) & set(known[_target(key)])
+    ]
     referring = {column for key in foreign for column in key["constrained_columns"]}
     rows, size = _size(connection, table) if with_size else (None, None)
     return TableFacts(
@@ -190,20 +194,18 @@ def _size(connection: Connection, table: Table) -> tuple[int | None, int | None]
     if connection.dialect.name == "postgresql":
         rows, size = connection.execute(_POSTGRESQL_SIZE, {"name": name}).one()
         return (rows if rows >= 0 else None), size  # -1 before the first ANALYZE
-    return _sqlite_rows(connection, table, name), None
+    return _sqlite_rows(connection, table), None
 
 
-def _sqlite_rows(connection: Connection, table: Table, name: str) -> int | None:
-    """The number of rows when SQLite last analyzed the table, or its largest rowid."""
-    if inspect(connection).has_table("sqlite_stat1"):
-        query = text("SELECT stat FROM sqlite_stat1 WHERE tbl = :table AND stat <> '' LIMIT 1")
-        stat = connection.execute(query, {"table": table.name}).scalar()
-        if stat is not None:
-            return int(stat.split()[0])
-    has_rowid = connection.execute(
-        text("SELECT wr = 0 FROM pragma_table_list(:table) WHERE schema = 'main'"),
-        {"table": table.name},
-    ).scalar()
-    if not has_rowid:
+_SQLITE_STATISTICS = text(
+    "SELECT stat FROM sqlite_stat1 WHERE tbl = :table AND stat <> '' "
+    "AND idx NOT IN (SELECT name FROM pragma_index_list(:table) WHERE partial)"
+)
+
+
+def _sqlite_rows(connection: Connection, table: Table) -> int | None:
+    """The number of rows when SQLite last analyzed the table; None if it has not."""
+    if not inspect(connection).has_table("sqlite_stat1"):
         return None
-    return connection.execute(text(f"SELECT max(rowid) FROM {name}")).scalar() or 0  # noqa: S608
+    statistics = connection.execute(_SQLITE_STATISTICS, {"table": table.name}).scalars().all()
+    return max((int(each.split()[0]) for each in statistics), default=None)

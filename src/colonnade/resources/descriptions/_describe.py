@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from colonnade._owner_caches import cached_by_owner
 from colonnade.models import ColumnShape, RelationShape, Shape
 from colonnade.query import PageReader, QueryableTable, public_name
 from colonnade.resources._table_context import ResourceContext
@@ -47,7 +48,7 @@ def describe_resource(
     path: str,
     routes: RouteKeys,
     refused: Collection[str],
-    nested: Collection[str],
+    nested: Mapping[str, type[BaseModel]],
     actions: tuple[ActionDescription, ...],
     is_open: bool,
     studio: StudioView,
@@ -61,7 +62,7 @@ def describe_resource(
         path: The path of the Resource.
         routes: The routes of the Resource, below its path.
         refused: ``create`` and ``update``, if the request may not choose their schemas.
-        nested: The relations that bodies may contain.
+        nested: The relations that bodies may contain, with the schemas of their new rows.
         actions: The actions.
         is_open: Whether each request may reach all rows and reads the same fields.
         studio: How Studio shows the rows.
@@ -94,9 +95,15 @@ def describe_resource(
     )
 
 
-def body_schema(schema: type[BaseModel]) -> JSONSchema:
-    """The JSON schema of a request body."""
+@cached_by_owner
+def _body_schema(schema: type[BaseModel]) -> JSONSchema:
     return schema.model_json_schema(mode="validation")
+
+
+def body_schema(schema: type[BaseModel]) -> JSONSchema:
+    """The JSON schema of a request body, which the caller may change."""
+    cached = _body_schema(schema)
+    return {**cached, "properties": dict(cached.get("properties", {}))}
 
 
 def searchable_fields(reader: PageReader) -> list[str]:
@@ -146,7 +153,7 @@ def _fields(context: ResourceContext, reader: PageReader) -> Iterator[FieldDescr
 
 
 def _relations(
-    context: ResourceContext, routes: RouteKeys, nested: Collection[str]
+    context: ResourceContext, routes: RouteKeys, nested: Mapping[str, type[BaseModel]]
 ) -> Iterator[RelationDescription]:
     queryable = context.queryable
     public = {target.relation.name: name for name, target in queryable.relations.items()}
@@ -174,12 +181,17 @@ def _relations(
             creatable=(below, "POST") in routes,
             linkable=(f"{below}/{{}}", "PUT") in routes,
             nested=relation.name in nested,
+            nested_create=body_schema(nested[relation.name]) if relation.name in nested else None,
             link=None if link is None else _link_schema(link),
             link_table=None if link is None else link.target_side.table.fullname,
-            link_columns=()
-            if link is None
-            else tuple(column.name for column in link.target_side.columns),
+            link_columns=() if link is None else _link_columns(link),
         )
+
+
+def _link_columns(link: LinkTable) -> tuple[str, ...]:
+    """The fields of a link that refer to the row at its other end, by their names in responses."""
+    names = {} if link.view is None else _names_in_responses(link.view.queryable.columns)
+    return tuple(names.get(column.key, column.name) for column in link.target_side.columns)
 
 
 def _public_pairs(context: ResourceContext, relation: RelationShape) -> tuple[tuple[str, str], ...]:

@@ -100,6 +100,8 @@ class RelationDescription:
         creatable: Whether a POST there creates a row in the relation.
         linkable: Whether a PUT and a DELETE at ``/{key}/name/{target}`` link and unlink.
         nested: Whether request bodies may contain it.
+        nested_create: The JSON schema of a new row of it in request bodies; None if they may not
+            contain it.
         link: The JSON schema of the fields of a link; None if it has none.
         link_table: The table at the other end of a link; None without a link table.
         link_columns: The fields of a link that refer to a row there.
@@ -153,6 +155,7 @@ class RelationDescription:
     creatable: bool
     linkable: bool
     nested: bool
+    nested_create: JSONSchema | None
     link: JSONSchema | None
     link_table: str | None
     link_columns: tuple[str, ...]

@@ -221,8 +221,9 @@ async def _locked_rows(
         if len(columns) == 1
         else tuple_(*columns).in_([tuple_(*values) for values in bound])
     )
-    statement = select(shape.model).where(chosen, where).with_for_update()
-    rows = {_key_of(shape, row): row for row in (await session.exec(statement)).all()}
+    # Not the rows that the model loads with them, by an outer join, which cannot be locked.
+    statement = select(shape.model).where(chosen, where).with_for_update(of=shape.model)
+    rows = {_key_of(shape, row): row for row in (await session.exec(statement)).unique().all()}
     return [rows[key] for key in keys if key in rows]
 
 

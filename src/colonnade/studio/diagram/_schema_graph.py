@@ -131,11 +131,13 @@ class SchemaGraph:
 
 def _with_links(shapes: Mapping[Table, Shape]) -> dict[Table, Shape | None]:
     """The tables, and the link tables between them, of which some have no model."""
+    known = {_name(table) for table in shapes}
     links = [
         relation.link
         for shape in shapes.values()
         for relation in shape.relations.values()
         if relation.link is not None
+        and known.issuperset(map(_target, relation.link.table.foreign_key_constraints))
     ]
     with_links: dict[Table, Shape | None] = {
         link.table: None if link.model is None else Shape.of(link.model) for link in links
