@@ -177,6 +177,7 @@ class Studio:
                 "id": name,
                 "url": table.served.path,
                 "is_public": table.served.is_public,
+                "counts_exactly": table.served.resource.db.url.backend == "sqlite",
                 **asdict(table.description),
             }
             for name, table in readable.items()

@@ -75,7 +75,7 @@ def test_a_session_that_ends_loses_no_input(library: Library, open_page: OpenPag
     assert library.get("Author", key).name == "Ada"
     library.users.add("secret-token")
     dialog.get_by_label("Bearer token").fill("Bearer secret-token")
-    dialog.get_by_role("button", name="Try again").click()
+    dialog.get_by_role("button", name="Sign in").click()
     expect(page.get_by_text("Saved Typed before.")).to_be_visible()
 
 
@@ -89,10 +89,10 @@ def test_the_page_asks_for_a_token_before_it_has_any_data(
     expect(dialog).to_be_visible()
     assert "Not for everyone" not in page.content()
     dialog.get_by_label("Bearer token").fill("wrong")
-    dialog.get_by_role("button", name="Try again").click()
+    dialog.get_by_role("button", name="Sign in").click()
     dialog = page.get_by_role("dialog", name="Sign in")
     dialog.get_by_label("Bearer token").fill("secret-token")
-    dialog.get_by_role("button", name="Try again").click()
+    dialog.get_by_role("button", name="Sign in").click()
     expect(page.get_by_text("Not for everyone")).to_be_visible()
     page.reload()
     expect(page.get_by_text("Not for everyone")).to_be_visible()

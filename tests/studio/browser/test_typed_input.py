@@ -118,7 +118,7 @@ def test_the_end_of_a_session_and_of_a_row_lose_nothing_together(
     page.get_by_role("button", name="Save").click()
     library.users.add("token")
     page.get_by_label("Bearer token").fill("token")
-    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name="Create it again").click()
     expect(page.get_by_label("Name")).to_have_value("Kept")
 
@@ -219,6 +219,19 @@ def test_a_picker_whose_text_is_deleted_has_no_row(library: Library, open_page: 
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved Notes.")).to_be_visible()
     assert library.get("Book", key).author_id is None
+
+
+def test_a_picker_whose_text_is_no_row_is_not_saved(library: Library, open_page: OpenPage) -> None:
+    library.add("Author", name="Ada")
+    key = library.add("Book", title="Notes", author_id=1)
+    page = open_page(library.server, f"tables/books/rows/{key}")
+    author = page.get_by_role("combobox", name="Author")
+    author.fill("Adele")
+    page.get_by_label("Title").focus()
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("[data-field=author_id]")).to_contain_text("Choose a row from the list.")
+    expect(author).to_have_value("Adele")
+    assert library.get("Book", key).author_id == 1
 
 
 def test_a_tree_with_a_cycle_ends(library: Library, open_page: OpenPage) -> None:

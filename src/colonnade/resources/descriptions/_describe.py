@@ -231,8 +231,12 @@ def _link_schema(link: LinkTable) -> JSONSchema | None:
         return None
     schema = body_schema(link.schema)
     for name, field in link.schema.model_fields.items():
+        public = public_name(name, field)
         if name in link.key_fields:
-            schema["properties"].pop(public_name(name, field), None)
+            schema["properties"].pop(public, None)
+        elif link.column(name).kind == "datetime" and not link.column(name).is_aware:
+            # A JSON schema has no word for a datetime without a time zone.
+            schema["properties"][public] = {**schema["properties"][public], "x-naive": True}
     schema["required"] = [
         name for name in schema.get("required", ()) if name in schema["properties"]
     ]

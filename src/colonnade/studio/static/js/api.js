@@ -71,7 +71,7 @@ export function onExpiredToken(work) {
  * @returns {Promise<Answer>}
  */
 export async function send(method, path, options = {}) {
-  const answer = await sendOnce(method, path, options);
+  const answer = await sendOnce(method, path, withIdempotencyKey(method, path, options));
   if (answer instanceof RequestError && answer.status === 403 && /CSRF/.test(answer.message)) {
     await renew();
     const again = await sendOnce(method, path, options);
@@ -83,12 +83,36 @@ export async function send(method, path, options = {}) {
 }
 
 /**
+ * The keys of POSTs that were not answered, by what they send.
+ *
+ * @type {Map<string, string>}
+ */
+const unanswered = new Map();
+
+/**
+ * Give a POST a key: sent again without an answer, it creates nothing twice if the Resource has an
+ * `idempotency` table.
+ *
  * @param {string} method
  * @param {string} path
  * @param {{body?: any, headers?: {[name: string]: string}, signal?: AbortSignal}} options
+ */
+function withIdempotencyKey(method, path, options) {
+  if (method !== "POST") return options;
+  const content = `${path} ${stringifyJSON(options.body ?? null)}`;
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const key = unanswered.get(content) ?? [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  unanswered.set(content, key);
+  return { ...options, headers: { ...options.headers, "Idempotency-Key": key }, answered: () => unanswered.delete(content) };
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {{body?: any, headers?: {[name: string]: string}, signal?: AbortSignal, answered?: () => void}} options
  * @returns {Promise<Answer | RequestError>}
  */
-async function sendOnce(method, path, { body, headers = {}, signal }) {
+async function sendOnce(method, path, { body, headers = {}, signal, answered = () => {} }) {
   const started = performance.now();
   /** @type {Response} */
   let response;
@@ -103,9 +127,11 @@ async function sendOnce(method, path, { body, headers = {}, signal }) {
       body: body === undefined ? null : stringifyJSON(body),
     });
     text = await response.text();
+    answered();
   } catch (error) {
     if (signal?.aborted) throw error;
-    return new RequestError("The server is not responding. Check that it is running, then try again.", 0);
+    const unknown = method === "GET" ? "" : " It is not known whether the change was saved.";
+    return new RequestError(`The server is not responding.${unknown} Check that it is running, then try again.`, 0);
   }
   if (response.type === "opaqueredirect") {
     return new RequestError("The application requires you to sign in.", 401);

@@ -125,7 +125,11 @@ export function searchFields(table) {
  * @returns {string | null}
  */
 export function labelField(table) {
-  return table.studio.label ?? searchFields(table)[0] ?? null;
+  if (table.studio.label !== null) return table.studio.label;
+  if (table.studio.search.length > 0) return searchFields(table)[0] ?? null;
+  const texts = table.fields.filter((field) => field.kind === "text" && field.references === null);
+  const named = NAMES.flatMap((name) => texts.filter((field) => field.name === name));
+  return (named[0] ?? texts.find((field) => field.unique))?.name ?? null;
 }
 
 /**

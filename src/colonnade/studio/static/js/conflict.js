@@ -21,7 +21,9 @@ import { cell } from "./values.js";
  */
 export function resolveConflict(table, changes, before, current) {
   const fields = table.fields.filter(
-    (field) => field.body_name in changes || !sameJSON(before[field.name], current[field.name]),
+    (field) =>
+      field.body_name in changes ||
+      (field.body_name in (table.update?.properties ?? {}) && !sameJSON(before[field.name], current[field.name])),
   );
   /** @type {Map<string, HTMLInputElement>} */
   const mine = new Map();
@@ -29,15 +31,17 @@ export function resolveConflict(table, changes, before, current) {
     const isMine = field.body_name in changes;
     const name = uniqueId("choice");
     const choice = (/** @type {any} */ value, /** @type {boolean} */ own) => {
-      const radio = el("input", { type: "radio", name, checked: own === isMine, disabled: own && !isMine });
-      if (own && isMine) mine.set(field.body_name, radio);
-      return el("td", {}, el("label", { class: "check" }, radio, cell(value, field)));
+      const column = { "data-column": own ? "Yours" : "Theirs" };
+      if (!isMine) return el("td", column, cell(value, field));
+      const radio = el("input", { type: "radio", name, checked: own });
+      if (own) mine.set(field.body_name, radio);
+      return el("td", column, el("label", { class: "check" }, radio, cell(value, field)));
     };
     return el(
       "tr",
       {},
       el("th", { scope: "row" }, fieldTitle(table, field)),
-      el("td", {}, cell(before[field.name], field)),
+      el("td", { "data-column": "Before" }, cell(before[field.name], field)),
       choice(isMine ? changes[field.body_name] : before[field.name], true),
       choice(current[field.name], false),
     );
@@ -59,7 +63,7 @@ export function resolveConflict(table, changes, before, current) {
           { class: "grid-scroll", tabindex: "0", role: "region", "aria-label": "Both versions" },
           el(
             "table",
-            { class: "grid" },
+            { class: "grid versions" },
             el("thead", {}, el("tr", {}, ["Field", "Before", "Yours", "Theirs"].map((text) => el("th", { scope: "col" }, text)))),
             el("tbody", {}, rows),
           ),

@@ -135,11 +135,12 @@ function askForToken(message) {
       el(
         "p",
         { class: "hint" },
-        "Sign in to the application in another tab, or enter a bearer token, which is kept until you close this tab. Your input is kept.",
+        "Sign in to the application in another tab, or enter a bearer token, which is kept until you close this tab.",
+        document.querySelector("[data-unsaved]") !== null && " Your input is kept.",
       ),
       el("label", { for: id }, "Bearer token"),
       input,
-      el("footer", {}, button("Cancel", () => dialog.close()), el("button", { class: "button primary" }, "Try again")),
+      el("footer", {}, button("Cancel", () => dialog.close()), el("button", { class: "button primary" }, "Sign in")),
     );
     const dialog = openDialog("Sign in", [form]);
     dialog.addEventListener("close", () => resolve(answer));

@@ -89,14 +89,24 @@ export function uniqueId(name) {
 }
 
 /**
- * A button.
+ * A button, which does nothing while what it began is not done: a double click acts once.
  *
  * @param {string} label
- * @param {(event: MouseEvent) => void} onclick
+ * @param {(event: MouseEvent) => void | Promise<void>} onclick
  * @param {{[attribute: string]: any}} [attributes]
  */
 export function button(label, onclick, attributes = {}) {
-  return el("button", { type: "button", class: "button", onclick, ...attributes }, label);
+  let isPending = false;
+  const act = async (/** @type {MouseEvent} */ event) => {
+    if (isPending) return;
+    isPending = true;
+    try {
+      await onclick(event);
+    } finally {
+      isPending = false;
+    }
+  };
+  return el("button", { type: "button", class: "button", onclick: act, ...attributes }, label);
 }
 
 /**

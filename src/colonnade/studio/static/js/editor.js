@@ -15,7 +15,24 @@ export class InvalidInput extends Error {}
  */
 
 /** Characters of which an input shows the beginning only, because typing would be slow. */
-export const LONG_TEXT = 100_000;
+const LONG_TEXT = 100_000;
+
+/**
+ * Show a text, or the beginning of a long one, which cannot be changed.
+ *
+ * @param {HTMLTextAreaElement} area
+ * @param {string} text
+ * @param {HTMLElement} note Says what is missing.
+ * @returns {boolean} Whether the text is whole.
+ */
+export function showText(area, text, note) {
+  const isWhole = text.length <= LONG_TEXT;
+  area.readOnly = !isWhole;
+  area.value = isWhole ? text : text.slice(0, 1000);
+  note.hidden = isWhole;
+  note.textContent = isWhole ? "" : `The first 1,000 of ${text.length.toLocaleString("en")} characters, read-only`;
+  return isWhole;
+}
 
 /**
  * Show as many lines as a text has, within limits.

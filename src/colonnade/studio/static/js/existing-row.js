@@ -133,7 +133,7 @@ export class ExistingRow extends FormPage {
         "div",
         { class: "toolbar", role: "toolbar", "aria-label": nounOf(table) },
         table.actions.map((action) => button(action.title, () => runAction(table, action, [row], reload))),
-        can(table, "create") && el("a", { class: "button", href: pageUrl(`tables/${table.id}/new?copy=${key}`) }, "Duplicate"),
+        can(table, "create") && el("a", { class: "button", href: pageUrl(`tables/${table.id}/copy/${key}`) }, "Duplicate"),
         button("Request", () => openRequest(table, `/${key}`, this.version.answer)),
         can(table, "delete") && button("Delete\u2026", () => this.#remove(row), { class: "button danger" }),
       ),
@@ -214,7 +214,9 @@ export class ExistingRow extends FormPage {
     const oldKey = this.key;
     this.key = keyOf(table, saved.row);
     const undo = () => this.#undo(old, saved.etag);
-    notify(`Saved ${labelOf(table, saved.row)}.`, Object.keys(old).length > 0 ? { action: "Undo", onAction: undo } : {});
+    // What responses lack, such as a secret, cannot be taken back.
+    const canUndo = Object.keys(changes).every((name) => old[name] !== undefined);
+    notify(`Saved ${labelOf(table, saved.row)}.`, canUndo ? { action: "Undo", onAction: undo } : {});
     if (this.key !== oldKey) navigate(rowUrl(table, this.key), { force: true, replace: true });
     else await this.load();
   }

@@ -222,7 +222,10 @@ function datetimeEditor(field, value) {
   const shown = value && field.is_aware ? localInput(new Date(value)) : (value ?? "");
   const input = el("input", { "aria-label": "Value", type: "datetime-local", step: "any", value: shown.slice(0, 16) });
   const zone = field.is_aware ? el("span", { class: "hint" }, timeZone()) : null;
+  const written = input.value;
   const read = () => {
+    // The input has minutes only: what is not changed stays as exact as it was.
+    if (value !== undefined && input.value === written) return value;
     if (input.value === "" || !field.is_aware) return input.value;
     return new Date(input.value).toISOString();
   };

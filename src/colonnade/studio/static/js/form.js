@@ -47,7 +47,10 @@ export class Form extends HTMLElement {
    * @returns {Row | null} Null if a value is not valid; its message is shown then.
    */
   changes() {
-    return this.#read((part, value) => value !== undefined && !sameJSON(value, part.shown), true);
+    return this.#read((part, value) => {
+      if (value === undefined && part.hadValue) throw new InvalidInput("Enter a value.");
+      return value !== undefined && part.isChanged;
+    }, true);
   }
 
   /**
@@ -66,12 +69,8 @@ export class Form extends HTMLElement {
    */
   values() {
     return this.#read((part, value) => {
-      if (value === undefined) {
-        if (part.input.required) throw new InvalidInput("Enter a value.");
-        return false;
-      }
-      const isDefault = sameJSON(value, part.shown);
-      return part.input.required || !isDefault;
+      if (value === undefined && part.input.required) throw new InvalidInput("Enter a value.");
+      return value !== undefined && (part.input.required || part.isChanged);
     });
   }
 
@@ -89,7 +88,7 @@ export class Form extends HTMLElement {
     for (const part of this.parts) {
       if (onlyTouched && !part.isTouched) continue;
       try {
-        const value = part.editor.read();
+        const value = part.value;
         if (isSent(part, value)) body[part.input.name] = value;
       } catch (error) {
         if (!(error instanceof InvalidInput)) throw error;
@@ -112,7 +111,7 @@ export class Form extends HTMLElement {
       const { name } = part.input;
       // What was typed while it was sent differs from what was sent, even if it is the old value.
       const isTyped = name in sent ? !part.isSame(sent[name]) : part.isChanged;
-      if (isTyped) part.shown = values[name];
+      if (isTyped) part.rebase(values[name]);
       else part.write(values[name]);
     }
     for (const chooser of this.choosers) chooser.write(values);
@@ -178,10 +177,24 @@ export class Part {
   constructor(input, editor) {
     this.input = input;
     this.editor = editor;
+    /**
+     * The value that was written or entered, of which the editor may show a part only.
+     *
+     * @type {any}
+     */
+    this.exact = undefined;
     /** @type {any} */
+    this.original = undefined;
+    /**
+     * The original as the editor reads it, so that another spelling of it is no change.
+     *
+     * @type {any}
+     */
     this.shown = undefined;
     /** Whether its value may differ: reading large values after each key would be slow. */
     this.isTouched = false;
+    /** Whether the user has changed what the editor shows. */
+    this.isTyped = false;
     this.message = "";
     const id = uniqueId("field");
     const hintId = `${id}-hint`;
@@ -206,6 +219,7 @@ export class Part {
     );
     const touch = () => {
       this.isTouched = true;
+      this.isTyped = true;
     };
     this.element.addEventListener("input", touch);
     this.element.addEventListener("change", touch);
@@ -220,13 +234,25 @@ export class Part {
   /** @param {any} value */
   write(value) {
     this.isTouched = false;
+    this.isTyped = false;
+    this.exact = value;
     this.editor.write(value);
+    this.rebase(value);
     try {
-      // As the editor reads it, so that another spelling of the same value does not count as a change.
       this.shown = this.editor.read();
     } catch {
       this.shown = value;
     }
+  }
+
+  /**
+   * Compare with another value from now on.
+   *
+   * @param {any} value
+   */
+  rebase(value) {
+    this.original = value;
+    this.shown = value;
   }
 
   /**
@@ -236,21 +262,39 @@ export class Part {
    */
   enter(value) {
     this.editor.write(value);
+    this.exact = value;
     this.isTouched = true;
-  }
-
-  get isChanged() {
-    return this.isTouched && !this.isSame(this.shown);
+    this.isTyped = false;
   }
 
   /**
-   * Whether the editor has a value.
+   * The value for the body: what was written as it was, until the user changes it.
+   *
+   * @returns {any} Undefined for none.
+   * @throws InvalidInput
+   */
+  get value() {
+    if (this.isTyped) return this.editor.read();
+    if (this.exact !== undefined || !this.input.required) return this.exact;
+    return this.input.nullable ? null : this.editor.read();
+  }
+
+  get hadValue() {
+    return this.original !== undefined && this.original !== null;
+  }
+
+  get isChanged() {
+    return this.isTouched && !this.isSame(this.isTyped ? this.shown : this.original);
+  }
+
+  /**
+   * Whether a value is that of the field.
    *
    * @param {any} value
    */
   isSame(value) {
     try {
-      return sameJSON(this.editor.read(), value);
+      return sameJSON(this.value, value);
     } catch {
       return false;
     }

@@ -2,7 +2,7 @@
  * The input of JSON, which says while typing what is not valid yet.
  */
 import { button, el } from "./dom.js";
-import { InvalidInput, LONG_TEXT, grow } from "./editor.js";
+import { InvalidInput, grow, showText } from "./editor.js";
 import { parseJSON, stringifyJSON } from "./json.js";
 
 /** @typedef {import("./schemas.js").Input} Input */
@@ -23,6 +23,7 @@ export function jsonEditor(input) {
       status.textContent = `Not valid JSON yet: ${error instanceof Error ? error.message : error}`;
     }
   });
+  const note = el("span", { class: "hint", hidden: true });
   /** @type {any} */
   let written;
   const format = button("Format", () => {
@@ -34,7 +35,7 @@ export function jsonEditor(input) {
     }
   });
   return {
-    element: el("span", { class: "stacked" }, control, el("span", { class: "joined" }, format, status)),
+    element: el("span", { class: "stacked" }, control, note, el("span", { class: "joined" }, format, status)),
     control,
     hint: "JSON",
     read() {
@@ -44,15 +45,14 @@ export function jsonEditor(input) {
       try {
         return parseJSON(text);
       } catch (error) {
+        status.textContent = "";
         throw new InvalidInput(`This is not valid JSON: ${error instanceof Error ? error.message : error}`);
       }
     },
     write(value) {
       written = value;
       const text = value === undefined ? "" : stringifyJSON(value, 2);
-      control.readOnly = text.length > LONG_TEXT;
-      control.value = control.readOnly ? text.slice(0, 1000) : text;
-      if (control.readOnly) control.title = `The first 1,000 of ${text.length.toLocaleString("en")} characters`;
+      showText(control, text, note);
       grow(control);
     },
   };

@@ -1,6 +1,21 @@
 /**
- * JSON without loss: integers beyond 2^53 are read as BigInt, and written as numbers.
+ * JSON without loss: integers beyond 2^53 are read as BigInt, other numbers with more digits than
+ * JavaScript keeps as `ExactNumber`, and both are written as numbers.
  */
+
+/** A number that JavaScript would round, as it was written. */
+export class ExactNumber {
+  /** @param {string} source */
+  constructor(source) {
+    this.source = source;
+  }
+
+  toString() {
+    return this.source;
+  }
+}
+
+const KEPT_DIGITS = 15;
 
 /**
  * @param {string} text
@@ -19,7 +34,10 @@ export function parseJSON(text) {
 function exactly(_key, value, context) {
   const source = context?.source;
   if (typeof value !== "number" || Number.isSafeInteger(value) || source === undefined) return value;
-  return /^-?\d+$/.test(source) ? BigInt(source) : value;
+  if (/^-?\d+$/.test(source)) return BigInt(source);
+  const digits = source.replace(/e.*$/i, "").replace(/\D/g, "").replace(/^0+|0+$/g, "");
+  const isKept = Number.isFinite(value) && (digits.length <= KEPT_DIGITS || String(value) === source);
+  return isKept ? value : new ExactNumber(source);
 }
 
 /**
@@ -32,7 +50,7 @@ export function stringifyJSON(value, indent) {
   return JSON.stringify(
     value,
     (_key, each) => {
-      if (typeof each !== "bigint") return each;
+      if (typeof each !== "bigint" && !(each instanceof ExactNumber)) return each;
       return raw ? raw(each.toString()) : each.toString();
     },
     indent,

@@ -2,7 +2,7 @@
  * Studio: loads the catalog and shows the page that the URL names.
  */
 import "./notices.js";
-import { RequestError, onExpiredToken } from "./api.js";
+import { RequestError, onExpiredToken, session } from "./api.js";
 import { catalog, can, loadCatalog, pageUrl, tableOf, tableUrl, titleOf } from "./catalog.js";
 import { failure, signIn } from "./dialogs.js";
 import { el, fill } from "./dom.js";
@@ -22,8 +22,9 @@ async function start() {
     await loadCatalog();
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;
-    fill(main, failure(error, start));
-    if (error.needsSignIn && (await signIn(error.message))) await start();
+    const isRefused = error.needsSignIn || (error.status === 403 && session.bearer !== "");
+    if (isRefused && (await signIn(error.message))) await start();
+    else fill(main, failure(error, start));
     return;
   }
   onExpiredToken(loadCatalog);
@@ -72,6 +73,7 @@ function content(section, table, below, key, id, query) {
   if (section === "tables" && table !== null) {
     if (below === undefined) return tablePage(table, query);
     if (below === "new") return rowPage(table, null, query);
+    if (below === "copy" && key !== undefined) return rowPage(table, null, query, key);
     if (below === "rows" && key !== undefined) return rowPage(table, key, query);
   }
   if (section === undefined) return startPage();

@@ -4,6 +4,7 @@
 import { session } from "./api.js";
 import { can, catalog, pageUrl, tableUrl, titleOf } from "./catalog.js";
 import { button, el, fill } from "./dom.js";
+import { mayLeave } from "./router.js";
 
 const THEME = "studio-theme";
 
@@ -53,10 +54,7 @@ export function navigation(nav, current) {
       "div",
       { class: "brand" },
       el("a", { href: pageUrl("") }, catalog.title),
-      button("Menu", () => document.body.classList.toggle("nav-open"), {
-        class: "button menu",
-        "aria-label": "Show or hide the tables",
-      }),
+      button("Menu", () => { document.body.classList.toggle("nav-open"); }, { class: "button menu" }),
     ),
     el("div", { class: "nav-body" }, catalog.tables.length > 8 && search, list, footer(current)),
   );
@@ -119,8 +117,10 @@ function footer(current) {
     session.bearer !== "" &&
       button(
         "Sign out",
-        () => {
+        async () => {
+          if (!(await mayLeave())) return;
           session.bearer = "";
+          document.querySelector("[data-unsaved]")?.removeAttribute("data-unsaved");
           location.reload();
         },
         { class: "button quiet" },

@@ -18,7 +18,7 @@ import { childInputs } from "./schemas.js";
  */
 export function nestedRelations(table) {
   return table.relations.filter(
-    (relation) => relation.nested && relation.kind === "many" && tableNamed(relation.table)?.create,
+    (relation) => relation.nested_create !== null && ["many", "association"].includes(relation.kind),
   );
 }
 
@@ -49,17 +49,17 @@ export class NestedRows extends HTMLElement {
 
   #add() {
     const table = tableNamed(this.relation.table);
-    if (table === null) return;
-    const inputs = childInputs(this.relation, table);
+    const inputs = childInputs(this.relation, this.relation.nested_create ?? {}, table);
     const form = new Form(inputs, table, { onchange: this.changed });
     form.write(Object.fromEntries(inputs.map((input) => [input.name, input.initial])));
+    /** @type {{form: Form, element: HTMLElement}} */
     const entry = {
       form,
       element: el(
         "div",
         { class: "nested-row", role: "group", "aria-label": `${words(this.noun)} ${this.entries.length + 1}` },
         form,
-        button("Remove", () => this.#remove(entry), { class: "button quiet" }),
+        button("Remove", () => { this.#remove(entry); }, { class: "button quiet" }),
       ),
     };
     this.entries.push(entry);

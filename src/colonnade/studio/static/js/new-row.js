@@ -38,9 +38,10 @@ export function openDraft(table, values) {
 export class NewRow extends FormPage {
   /**
    * @param {Table} table
-   * @param {URLSearchParams} query
+   * @param {URLSearchParams} query Values by the names of fields.
+   * @param {string} [copied] The key of a row to copy.
    */
-  constructor(table, query) {
+  constructor(table, query, copied) {
     super();
     this.table = table;
     this.inputs = inputsOf(table.create ?? {}, table).filter((input) => !nestedRelations(table).some((relation) => relation.name === input.name));
@@ -64,29 +65,48 @@ export class NewRow extends FormPage {
     saveByKey(form);
     this.append(pageHeader(table, el("h1", {}, `New ${nounOf(table)}`)), form);
     this.form.write(Object.fromEntries(this.inputs.map((input) => [input.name, input.initial])));
-    this.#prefill(query);
+    this.#prefill(query, copied);
   }
 
   get isTyped() {
     return this.form.isChanged || this.nested.some((rows) => rows.isChanged);
   }
 
-  /** @param {URLSearchParams} query */
-  async #prefill(query) {
-    const copied = query.get("copy");
+  /**
+   * @param {URLSearchParams} query
+   * @param {string} [copied]
+   */
+  #prefill(query, copied) {
     if (draft !== null && draft.table === this.table.id) {
       this.#enter(draft.values);
       draft = null;
-    } else if (copied !== null) {
-      const { row } = await withSignIn(() => readRow(this.table, copied));
-      const isCopied = (/** @type {import("./schemas.js").Input} */ input) => input.field !== null && !input.field.unique;
-      this.#enter(Object.fromEntries(this.inputs.filter(isCopied).map((input) => [input.name, row[input.field?.name ?? ""]])));
+    } else if (copied !== undefined) {
+      this.#copy(copied);
     } else {
       for (const part of this.form.parts) {
-        const text = query.get(part.input.name);
+        const text = query.get(part.input.field?.name ?? part.input.name);
         const isInteger = part.input.kind === "integer" && /^-?\d+$/.test(text ?? "");
         if (text !== null) part.enter(isInteger ? exactInteger(text) : text);
       }
+    }
+  }
+
+  /**
+   * Enter the values of a row, except those that no other row may have.
+   *
+   * @param {string} key
+   */
+  async #copy(key) {
+    this.form.inert = true; // what is typed now would be lost
+    try {
+      const { row } = await withSignIn(() => readRow(this.table, key));
+      const isCopied = (/** @type {import("./schemas.js").Input} */ input) => input.field !== null && !input.field.unique;
+      this.#enter(Object.fromEntries(this.inputs.filter(isCopied).map((input) => [input.name, row[input.field?.name ?? ""]])));
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      this.form.fail(`The row could not be copied: ${error.message}`, []);
+    } finally {
+      this.form.inert = false;
     }
   }
 

@@ -55,6 +55,9 @@ const BOUNDS = [
   ["exclusiveMaximum", "less than", (value, bound) => value < bound],
 ];
 
+/** The bounds of integer columns, which tell nobody anything. */
+const LIMITS = new Set([15, 31, 63].flatMap((bits) => [-(2 ** bits), 2 ** bits - 1]));
+
 /** @param {any} schema */
 function numericSchema(schema) {
   return schema.anyOf?.find((/** @type {any} */ each) => each.type === "number") ?? schema;
@@ -63,7 +66,7 @@ function numericSchema(schema) {
 /** @param {any} schema */
 function boundsText(schema) {
   const bounds = numericSchema(schema);
-  const parts = BOUNDS.filter(([name]) => bounds[name] !== undefined).map(([name, text]) => `${text} ${bounds[name]}`);
+  const parts = BOUNDS.filter(([name]) => bounds[name] !== undefined && !LIMITS.has(Number(bounds[name]))).map(([name, text]) => `${text} ${bounds[name]}`);
   return parts.length > 0 ? `${parts.join(", ")}`.replace(/^./, (first) => first.toUpperCase()) : "";
 }
 

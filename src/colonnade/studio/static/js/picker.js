@@ -4,6 +4,7 @@
 import { send } from "./api.js";
 import { can, keyOf, keySegment, labelField, labelOf, nounOf, searchFields, titleOf } from "./catalog.js";
 import { button, debounced, el, fill, uniqueId } from "./dom.js";
+import { InvalidInput } from "./editor.js";
 import { sameJSON } from "./json.js";
 import { searchConditions } from "./query.js";
 import { rowsOf } from "./rows.js";
@@ -18,9 +19,10 @@ const SHOWN = 20;
  *
  * @param {Table} table The table of the rows to choose.
  * @param {boolean} canClear
+ * @param {() => string[][]} [filters] Returns the parameters of the list that restrict it.
  * @returns {import("./editor.js").Editor & {known: (row: Row) => void, label: () => string}}
  */
-export function createPicker(table, canClear) {
+export function createPicker(table, canClear, filters = () => []) {
   const listId = uniqueId("options");
   const isComposite = table.key.length > 1;
   const keyValue = (/** @type {Row} */ row) => (isComposite ? table.key.map((name) => row[name]) : row[table.key[0] ?? ""]);
@@ -29,6 +31,10 @@ export function createPicker(table, canClear) {
   /** @type {Row[]} */
   let options = [];
   let active = -1;
+  /** Whether the options of what was typed are not known yet. */
+  let isTyping = false;
+  /** Whether Enter waits for them. */
+  let isAwaited = false;
   /** @type {AbortController | null} */
   let pending = null;
 
@@ -43,9 +49,14 @@ export function createPicker(table, canClear) {
     "aria-expanded": "false",
     "aria-autocomplete": "list",
     "aria-controls": listId,
-    oninput: () => search(),
+    oninput: () => {
+      // Options of an older text are none of this one.
+      options = [];
+      isTyping = true;
+      search();
+    },
     onfocus: () => control.select(),
-    onblur: () => setTimeout(close, 150),
+    onblur: () => setTimeout(leave, 150),
     onkeydown: (/** @type {KeyboardEvent} */ event) => onKey(event),
   });
   const clear = button("\u00d7", () => choose(null), {
@@ -57,7 +68,7 @@ export function createPicker(table, canClear) {
   const search = debounced(async () => {
     pending?.abort();
     pending = new AbortController();
-    const query = new URLSearchParams({ limit: String(SHOWN) });
+    const query = new URLSearchParams([["limit", String(SHOWN)], ...filters()]);
     const text = control.value.trim();
     if (text !== "" && searchFields(table).length > 0) query.set("where", searchConditions(table, text));
     const label = labelField(table);
@@ -66,10 +77,13 @@ export function createPicker(table, canClear) {
       const answer = await send("GET", `data/${table.id}?${query}`, { signal: pending.signal });
       options = rowsOf(table, answer.data);
       if (searchFields(table).length === 0 && text !== "") options = options.filter((row) => keyOf(table, row).includes(text));
+      isTyping = false;
       open(options.length === 0 ? "No matches." : "");
+      if (isAwaited) pickOnly();
     } catch (error) {
       if (error instanceof DOMException) return;
       options = [];
+      isTyping = false;
       open(error instanceof Error ? error.message : "The search failed.");
     }
   }, 150);
@@ -101,8 +115,15 @@ export function createPicker(table, canClear) {
 
   function close() {
     hide();
-    if (control.value.trim() === "" && shown !== "" && canClear) choose(null);
-    else if (control.value !== shown) control.value = shown;
+    control.value = shown;
+  }
+
+  /** Keep a text that is no row, so that it is not another row silently. */
+  function leave() {
+    hide();
+    if (control.value.trim() !== "") return;
+    if (shown !== "" && canClear) choose(null);
+    else control.value = shown;
   }
 
   function onKey(/** @type {KeyboardEvent} */ event) {
@@ -110,15 +131,22 @@ export function createPicker(table, canClear) {
       event.preventDefault();
       if (list.hidden) search();
       else move(event.key === "ArrowDown" ? 1 : -1);
-    } else if (event.key === "Enter" && !list.hidden) {
+    } else if (event.key === "Enter" && (isTyping || !list.hidden)) {
       event.preventDefault();
-      const row = options[active] ?? (options.length === 1 ? options[0] : undefined);
-      if (row) choose(row);
+      if (isTyping) isAwaited = true;
+      else pickOnly();
     } else if (event.key === "Escape" && !list.hidden) {
       event.preventDefault();
       event.stopPropagation();
       close();
     }
+  }
+
+  /** Choose the active option, or the only one. */
+  function pickOnly() {
+    isAwaited = false;
+    const row = options[active] ?? (options.length === 1 ? options[0] : undefined);
+    if (row) choose(row);
   }
 
   function move(/** @type {number} */ by) {
@@ -151,7 +179,8 @@ export function createPicker(table, canClear) {
     if (!can(table, "read")) return;
     try {
       const answer = await send("GET", `data/${table.id}/${keySegment(isComposite ? wanted : [wanted])}`);
-      if (value === wanted) display(labelOf(table, answer.data));
+      // A label that arrives late does not replace what is typed meanwhile.
+      if (value === wanted && control.value === shown) display(labelOf(table, answer.data));
     } catch {
       // The key stays: the row is out of reach, or has gone.
     }
@@ -160,7 +189,11 @@ export function createPicker(table, canClear) {
   return {
     element: el("span", { class: "picker" }, control, clear, list, status),
     control,
-    read: () => value,
+    read() {
+      if (control.value.trim() === "" && shown !== "") return canClear ? null : undefined;
+      if (control.value !== shown) throw new InvalidInput("Choose a row from the list.");
+      return value;
+    },
     write(each) {
       value = each;
       display(each === null || each === undefined ? "" : [each].flat().join(", "));

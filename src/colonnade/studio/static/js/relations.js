@@ -146,7 +146,7 @@ class RelationSection extends HTMLElement {
       "span",
       {},
       end === null ? text : el("a", { href: rowUrl(end, segment) }, text),
-      own.map(([name, value]) => el("span", { class: "hint" }, ` ${words(name)}: `, cell(value))),
+      own.map(([name, value]) => el("span", { class: "hint" }, ` \u00b7 ${words(name)}: `, cell(value))),
     );
   }
 
@@ -186,32 +186,31 @@ class RelationSection extends HTMLElement {
   #tree(rows) {
     const { target, relation } = this;
     if (target === null) return el("p", {}, `${rows.length} rows`);
-    const [pair] = relation.pairs;
-    if (!pair) return null;
-    const [here, there] = pair;
+    const above = (/** @type {Row} */ row) => JSON.stringify(relation.pairs.map(([, there]) => String(row[there])));
+    const itself = (/** @type {Row} */ row) => JSON.stringify(relation.pairs.map(([here]) => String(row[here])));
     // A row that is above itself is in the answer once for each level.
     const unique = new Map(rows.map((row) => [keyOf(target, row), row]));
     unique.delete(keyOf(target, this.row));
-    const below = (/** @type {any} */ parent) => {
-      const children = [...unique.values()].filter((row) => String(row[there]) === String(parent));
+    const below = (/** @type {Row} */ parent) => {
+      const children = [...unique.values()].filter((row) => above(row) === itself(parent));
       for (const row of children) unique.delete(keyOf(target, row));
       if (children.length === 0) return null;
       /** @type {HTMLElement} */
       const list = el(
         "ul",
         { class: "tree" },
-        children.map((row) => el("li", {}, el("a", { href: rowUrl(target, keyOf(target, row)) }, labelOf(target, row)), below(row[here]))),
+        children.map((row) => el("li", {}, el("a", { href: rowUrl(target, keyOf(target, row)) }, labelOf(target, row)), below(row))),
       );
       return list;
     };
-    return below(this.row[here]);
+    return below(this.row);
   }
 
   /** @param {Row | null} row The link to change; null for a new one. */
   #openLink(row) {
     const { relation } = this;
     const end = tableNamed(relation.link_table);
-    const picker = row !== null || end === null || end.key.length > 1 ? null : createPicker(end, false);
+    const picker = row !== null || end === null ? null : createPicker(end, false);
     const plain = el("input", { type: "text", value: row === null ? "" : decodeURIComponent(this.#targetSegment(row)), disabled: row !== null });
     const control = picker?.control ?? plain;
     const id = uniqueId("target");
@@ -227,7 +226,7 @@ class RelationSection extends HTMLElement {
         return;
       }
       if (body === null) return;
-      const segment = row !== null ? this.#targetSegment(row) : picker ? keySegment([value]) : value;
+      const segment = row !== null ? this.#targetSegment(row) : picker ? keySegment([value].flat()) : value.split(",").map(encodeURIComponent).join(",");
       try {
         await withSignIn(() => send("PUT", `${this.path}/${segment}`, relation.link === null ? {} : { body }));
         dialog.close();
@@ -259,7 +258,7 @@ class RelationSection extends HTMLElement {
 
   /** @param {Table} target */
   #openCreate(target) {
-    const inputs = childInputs(this.relation, target);
+    const inputs = childInputs(this.relation, target.create ?? {}, target);
     const form = new Form(inputs, target);
     form.write(Object.fromEntries(inputs.map((input) => [input.name, input.initial])));
     const footer = formFooter(`Create ${nounOf(target)}`, closeButton());

@@ -93,7 +93,8 @@ export function addGuard(guard) {
   return () => guards.delete(guard);
 }
 
-async function mayLeave() {
+/** Whether nothing on the page is unsaved, or the user wants to lose it. */
+export async function mayLeave() {
   for (const guard of guards) {
     if (!(await guard())) return false;
   }

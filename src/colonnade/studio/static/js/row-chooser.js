@@ -1,8 +1,9 @@
 /**
  * Chooses the row that several fields of a form refer to together.
  */
-import { compositeReferences, words } from "./catalog.js";
+import { compositeReferences, fieldOf, words } from "./catalog.js";
 import { el, uniqueId } from "./dom.js";
+import { InvalidInput } from "./editor.js";
 import { createPicker } from "./picker.js";
 
 /** @typedef {import("./types.js").Table} Table */
@@ -18,11 +19,14 @@ import { createPicker } from "./picker.js";
  */
 export function rowChoosers(table, parts) {
   const references = table === null ? [] : compositeReferences(table);
-  return references.flatMap(({ relation, target }) => {
+  /** @type {RowChooser[]} */
+  const choosers = [];
+  for (const { relation, target } of references) {
     const here = new Set(relation.pairs.map(([name]) => name));
     const fields = parts.filter((part) => here.has(part.input.field?.name ?? ""));
-    return fields.length > 0 ? [new RowChooser(relation, target, fields)] : [];
-  });
+    if (fields.length > 0) choosers.push(new RowChooser(relation, target, fields, choosers));
+  }
+  return choosers;
 }
 
 class RowChooser {
@@ -30,8 +34,12 @@ class RowChooser {
    * @param {Relation} relation
    * @param {Table} target
    * @param {Part[]} fields The fields of the reference that the form has.
+   * @param {RowChooser[]} all The choosers of the form, which may share fields.
    */
-  constructor(relation, target, fields) {
+  constructor(relation, target, fields, all) {
+    this.all = all;
+    this.keys = target.key;
+    this.target = target;
     /** The names here, in the order of the key there. */
     this.names = target.key.map((key) => relation.pairs.find(([, there]) => there === key)?.[0] ?? "");
     this.fields = new Map(fields.map((part) => [part.input.field?.name ?? "", part]));
@@ -41,7 +49,7 @@ class RowChooser {
      * @type {Row}
      */
     this.row = {};
-    this.picker = createPicker(target, fields.some((part) => part.input.nullable));
+    this.picker = createPicker(target, fields.some((part) => part.input.nullable), () => this.#known());
     const id = uniqueId("field");
     this.picker.control.id = id;
     this.picker.control.setAttribute("aria-describedby", `${id}-hint`);
@@ -52,7 +60,7 @@ class RowChooser {
       this.picker.element,
       el("p", { class: "hint", id: `${id}-hint` }, `Sets ${fields.map((part) => part.input.title).join(" and ")}`),
     );
-    this.picker.control.addEventListener("change", () => this.#enter(this.picker.read()));
+    this.picker.control.addEventListener("change", () => this.#choose());
     for (const part of fields) part.element.addEventListener("change", () => this.#show());
     fields[0]?.element.before(this.element);
   }
@@ -61,6 +69,24 @@ class RowChooser {
   write(values) {
     this.row = values;
     this.#show();
+  }
+
+  /** The filters that the fields which the form lacks set: only such rows can be chosen. */
+  #known() {
+    return this.names.flatMap((name, index) => {
+      const filter = fieldOf(this.target, this.keys[index] ?? "")?.filters.eq;
+      const value = this.row[name];
+      return this.fields.has(name) || value === undefined || value === null || !filter ? [] : [[filter, String(value)]];
+    });
+  }
+
+  #choose() {
+    try {
+      this.#enter(this.picker.read());
+    } catch (error) {
+      if (!(error instanceof InvalidInput)) throw error;
+      this.#show(); // the text is that of no row, and the fields below say which it is
+    }
   }
 
   #show() {
@@ -74,11 +100,30 @@ class RowChooser {
 
   /** @param {any[] | null} key Null for no row. */
   #enter(key) {
-    this.names.forEach((name, index) => {
+    const changed = this.names.filter((name, index) => {
       const part = this.fields.get(name);
-      if (key !== null) part?.enter(key[index]);
-      else if (part?.input.nullable) part.enter(null);
+      const value = key === null ? null : key[index];
+      const stays = key === null && (!part?.input.nullable || this.all.some((other) => other !== this && other.fields.has(name)));
+      if (!part || stays || part.isSame(value)) return false;
+      part.enter(value);
+      return true;
     });
+    for (const other of this.all) if (other !== this) other.#leave(changed);
+    if (key === null) this.#show(); // fields that are shared or needed stay
+  }
+
+  /**
+   * Another reference has changed fields that this one shares: its row is not the same any more.
+   *
+   * @param {string[]} changed
+   */
+  #leave(changed) {
+    if (!changed.some((name) => this.fields.has(name))) return;
+    for (const [name, part] of this.fields) {
+      const isShared = this.all.some((other) => other !== this && other.fields.has(name));
+      if (!isShared && part.input.nullable) part.enter(null);
+    }
+    this.#show();
   }
 }
 

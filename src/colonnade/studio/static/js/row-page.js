@@ -9,8 +9,9 @@ import { NewRow } from "./new-row.js";
 /**
  * @param {Table} table
  * @param {string | null} key The key as in the URL; null for a new row.
- * @param {URLSearchParams} query Values of a new row, or `copy` with the key of another one.
+ * @param {URLSearchParams} query Values of a new row.
+ * @param {string} [copied] The key of a row that a new one copies.
  */
-export function rowPage(table, key, query) {
-  return key === null ? new NewRow(table, query) : new ExistingRow(table, key);
+export function rowPage(table, key, query, copied) {
+  return key === null ? new NewRow(table, query, copied) : new ExistingRow(table, key);
 }

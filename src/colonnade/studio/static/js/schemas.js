@@ -48,7 +48,8 @@ export function inputsOf(schema, table) {
       required: required.has(name),
       initial: property.default,
       choices: choicesOf(value) ?? field?.choices ?? null,
-      isAware: field?.is_aware ?? false,
+      // Without a field: both forms are accepted, unless the schema of a link says otherwise.
+      isAware: field?.is_aware ?? value["x-naive"] !== true,
       field,
     };
   });
@@ -58,13 +59,14 @@ export function inputsOf(schema, table) {
  * The fields of a new row in a relation: without those that refer to its parent, and its relations.
  *
  * @param {import("./types.js").Relation} relation
- * @param {Table} target The table of the relation.
+ * @param {JSONSchema} schema The schema of the new row.
+ * @param {Table | null} target The table of the relation; null if Studio has none.
  * @returns {Input[]}
  */
-export function childInputs(relation, target) {
+export function childInputs(relation, schema, target) {
   const joined = new Set(relation.pairs.map(([, there]) => there));
-  const relations = new Set(target.relations.map((each) => each.name));
-  return inputsOf(target.create ?? {}, target).filter(
+  const relations = new Set(target?.relations.map((each) => each.name));
+  return inputsOf(schema, target).filter(
     (input) => !joined.has(input.field?.name ?? input.name) && !relations.has(input.name),
   );
 }

@@ -229,7 +229,7 @@ class TablePage extends HTMLElement {
     try {
       const answer = await send("GET", `data/${this.table.id}?${query}`);
       const total = totalOf(answer.headers);
-      if (total !== null) fill(this.summary, `About ${total.toLocaleString("en")} rows match. ${timing(answer)}`);
+      if (total !== null) fill(this.summary, `${this.table.counts_exactly ? "" : "About "}${total.toLocaleString("en")} rows match. ${timing(answer)}`);
     } catch (error) {
       fill(this.summary, error instanceof Error ? error.message : "The rows could not be counted.");
     }

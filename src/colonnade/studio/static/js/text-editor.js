@@ -2,7 +2,7 @@
  * The input of a text, of one line or of several.
  */
 import { el } from "./dom.js";
-import { InvalidInput, LONG_TEXT, grow } from "./editor.js";
+import { InvalidInput, grow, showText } from "./editor.js";
 
 /** @typedef {import("./schemas.js").Input} Input */
 /** @typedef {import("./editor.js").Editor} Editor */
@@ -30,9 +30,11 @@ class TextEditor {
     // A line break in an input of one line would be lost, so that all texts have an area.
     this.control = el("textarea", { rows: isLong ? "2" : "1", class: isLong ? null : "line" });
     this.nullBox = el("input", { type: "checkbox" });
-    this.element = input.nullable
+    this.note = el("span", { class: "hint", hidden: true });
+    const line = input.nullable
       ? el("span", { class: "joined" }, this.control, el("label", { class: "check" }, this.nullBox, "null"))
       : this.control;
+    this.element = el("span", { class: "stacked" }, line, this.note);
     this.isUntouched = true;
     /** What was written: the area changes line ends, and has a part of what is very long. */
     this.written = "";
@@ -64,10 +66,7 @@ class TextEditor {
     this.isUntouched = true;
     this.nullBox.checked = value === null;
     this.written = value === null || value === undefined ? "" : String(value);
-    const isLarge = this.written.length > LONG_TEXT;
-    this.control.value = isLarge ? this.written.slice(0, 1000) : this.written;
-    this.control.readOnly = isLarge;
-    if (isLarge) this.control.title = `The first 1,000 of ${this.written.length.toLocaleString("en")} characters`;
+    this.nullBox.disabled = !showText(this.control, this.written, this.note);
     grow(this.control);
   }
 }

@@ -34,6 +34,7 @@
  * @property {boolean} creatable
  * @property {boolean} linkable
  * @property {boolean} nested
+ * @property {JSONSchema | null} nested_create
  * @property {JSONSchema | null} link
  * @property {string | null} link_table
  * @property {string[]} link_columns
@@ -70,6 +71,7 @@
  * @property {number} max_limit
  * @property {string | null} rows
  * @property {boolean} is_open
+ * @property {boolean} counts_exactly
  * @property {View} studio
  *
  * @typedef {object} CatalogData
