@@ -1,5 +1,7 @@
 """``colonnade diagram``: the diagram of a module, a project or a database, and its check."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -86,9 +88,40 @@ def test_a_file_is_written_and_checked(name: str, directory: Path) -> None:
 
 def test_an_unknown_format_is_refused(directory: Path) -> None:
     done = colonnade("diagram", "models", "-o", "schema.png", cwd=directory)
-    assert done.returncode == 1
+    assert done.returncode == 2
     known = "Name a file that ends with one of .svg, .mmd, .dot."
     assert f"Unknown format schema.png. {known}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "hint"),
+    [
+        ("models.py", "Name the module: models."),
+        ("shop.db", "Name the database by its URL: sqlite:///shop.db."),
+        ("shop", "Name a module such as app.models, or a database URL."),
+    ],
+)
+def test_a_target_that_cannot_be_imported_is_explained(
+    target: str, hint: str, directory: Path
+) -> None:
+    (directory / "shop.db").touch()
+    done = colonnade("diagram", target, cwd=directory)
+    assert done.returncode == 1
+    assert hint in done.stderr
+
+
+def test_a_database_of_which_no_table_can_be_drawn_says_why(directory: Path) -> None:
+    with closing(sqlite3.connect(directory / "log.db")) as connection:
+        connection.execute("CREATE TABLE journal (line text)")
+    done = colonnade("diagram", "sqlite:///log.db", cwd=directory)
+    assert done.returncode == 1
+    assert "has no tables that can be used: journal, because " in done.stderr
+
+
+def test_a_schema_of_a_module_is_refused(directory: Path) -> None:
+    done = colonnade("diagram", "models", "--schema", "sales", cwd=directory)
+    assert done.returncode == 2
+    assert "Only a database URL has schemas." in done.stderr
 
 
 def test_a_project_without_tables_is_explained(tmp_path: Path) -> None:
@@ -99,7 +132,7 @@ def test_a_project_without_tables_is_explained(tmp_path: Path) -> None:
 
 def test_a_check_without_a_file_is_refused(directory: Path) -> None:
     done = colonnade("diagram", "models", "--check", cwd=directory)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "--check needs the file of the diagram: -o schema.svg." in done.stderr
 
 

@@ -187,3 +187,15 @@ def test_what_cannot_be_opened_is_explained(tmp_path: Path) -> None:
     assert (done.returncode, "File not found" in done.stderr) == (1, True)
     done = colonnade("studio", "--no-browser", cwd=tmp_path)
     assert (done.returncode, "has no tables" in done.stderr) == (1, True)
+
+
+def test_missing_tables_are_named_and_no_file_is_created(tmp_path: Path) -> None:
+    lay_out(tmp_path / "tracker", "tracker")
+    project = tmp_path / "tracker"
+    refused = colonnade("studio", "--no-browser", cwd=project)
+    assert refused.returncode == 1
+    assert "File not found: tracker.db. Run `colonnade upgrade`" in refused.stderr
+    assert not (project / "tracker.db").exists()
+    (project / "tracker.db").touch()
+    refused = colonnade("studio", "--no-browser", cwd=project)
+    assert "sqlite:///tracker.db lacks the tables item. Run `colonnade upgrade`" in refused.stderr

@@ -23,7 +23,11 @@ def client_of(db: Database, *, shows_sql: bool) -> TestClient:
 
 def test_the_sql_of_a_list_is_shown_with_its_values_and_its_plan(db: Database) -> None:
     client = client_of(db, shows_sql=True)
-    assert client.get("/studio/api/catalog").json()["features"] == {"drift": True, "sql": True}
+    assert client.get("/studio/api/catalog").json()["features"] == {
+        "drift": True,
+        "sql": True,
+        "local": True,
+    }
     shown = client.get("/studio/api/explain/items?name=pen&limit=5").json()
     assert "FROM item" in shown["sql"]
     assert "pen" in shown["parameters"].values()
@@ -47,7 +51,11 @@ def test_the_sql_of_a_row_is_shown(db: Database) -> None:
 
 def test_no_sql_is_shown_unless_it_is_asked_for(db: Database) -> None:
     client = client_of(db, shows_sql=False)
-    assert client.get("/studio/api/catalog").json()["features"] == {"drift": True, "sql": False}
+    assert client.get("/studio/api/catalog").json()["features"] == {
+        "drift": True,
+        "sql": False,
+        "local": True,
+    }
     assert client.get("/studio/api/explain/items").status_code == 404
     assert client.get("/studio/api/explain/items/7").status_code == 404
 

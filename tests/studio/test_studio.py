@@ -274,8 +274,11 @@ def test_a_path_with_parameters_is_left_out_or_refused(db: Database) -> None:
     app.include_router(notes)
     Studio(app, dependencies=[Depends(require_key)])
     assert Client(app).catalog()["tables"] == []
-    other = FastAPI()
-    studio = Studio(other, [notes], dependencies=[Depends(require_key)])
+    with pytest.raises(ModelError, match="has a parameter"):
+        Studio(FastAPI(), [notes], dependencies=[Depends(require_key)])
+    other, included = FastAPI(), Resource(note, db, prefix="/notes")
+    other.include_router(included, prefix="/teams/{team}")
+    studio = Studio(other, [included], dependencies=[Depends(require_key)])
     with pytest.raises(ModelError, match="has a parameter"):
         assert studio.tables
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from colonnade.cli import _console
 from colonnade.cli._json_output import OutputFormat, present
 from colonnade.cli._reports import DiagramReport
@@ -33,21 +35,26 @@ def write_diagram(
         check: Whether to compare the file instead of writing it.
 
     Raises:
-        CommandError: There are no tables, the format is unknown, a library is missing, or the file
-            is out of date.
+        CommandError: There are no tables, a library is missing, or the file is out of date.
+        BadParameter: The format is unknown, or an option is not for this target.
         DatabaseError: The database cannot be used.
     """
-    form = "mmd" if output is None else output.suffix.removeprefix(".")
+    form = "mmd" if output is None else output.suffix.removeprefix(".").lower()
     if form not in FORMATS:
         known = ", ".join(f".{name}" for name in FORMATS)
-        raise CommandError(f"Unknown format {output}. Name a file that ends with one of {known}.")
+        raise typer.BadParameter(
+            f"Unknown format {output}. Name a file that ends with one of {known}.",
+            param_hint="--output",
+        )
     models, skipped = _models(target, schemas)
     graph = SchemaGraph.of(models)
     text = render(graph, form)
     for reason in skipped:
         _console.err.print(f"left out: {_console.escaped(reason)}")
     if check and output is None:
-        raise CommandError("--check needs the file of the diagram: -o schema.svg.")
+        raise typer.BadParameter(
+            "--check needs the file of the diagram: -o schema.svg.", param_hint="--check"
+        )
     if output is not None and check:
         _compare(text, output, target, schemas)
     elif output is not None:
@@ -74,6 +81,8 @@ def write_diagram(
 
 def _models(target: str | None, schemas: Sequence[str]) -> tuple[list[type[Any]], list[str]]:
     """The models of the tables, and what is left out."""
+    if schemas and (target is None or "://" not in target):
+        raise typer.BadParameter("Only a database URL has schemas.", param_hint="--schema")
     if target is None:
         return project_models(Project.find(Path.cwd())), []
     if "://" not in target:

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from colonnade.cli import _console
 from colonnade.cli._server import listen, serve, url_of
-from colonnade.cli._tables import import_tables, open_database, reflect_tables
+from colonnade.cli._tables import import_tables, open_database, reflect_tables, require_tables
 from colonnade.database import Database
 from colonnade.errors import ModelError
 from colonnade.models import Shape
@@ -70,9 +70,10 @@ def app_of_module(name: str, database_url: str | None, *, writable: bool) -> Fas
     module, tables = import_tables(name)
     databases = [value for value in vars(module).values() if isinstance(value, Database)]
     db = databases[0] if databases and database_url is None else Database(database_url)
-    db.ping()
     if writable:
         db.create_all(tables[0].metadata)
+    else:
+        require_tables(db, tables)
     return app_of_models(name, db, tables, writable=writable)
 
 

@@ -3,13 +3,14 @@
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 
 from colonnade.cli import _console
 from colonnade.cli._serve import app_of_models, app_of_url
 from colonnade.cli._server import hosts_of, listen, serve, url_of
-from colonnade.cli._tables import import_tables, project_models
+from colonnade.cli._tables import import_tables, project_models, require_tables
 from colonnade.database import Database
 from colonnade.project import Project
 from colonnade.studio import LocalAccess, LocalStudio
@@ -68,17 +69,23 @@ def _app(
         project = Project.find(Path.cwd())
         models = project_models(project)
         db = _own_database(project.choose_database(), database_url)
-        db.ping()
+        _prepare(db, models, writable=writable)
         return app_of_models(project.root.name, db, models, writable=writable)
     if "://" in target:
         return app_of_url(target, schemas, writable=writable)
     module, models = import_tables(target)
     declared = [value for value in vars(module).values() if isinstance(value, Database)]
     db = _own_database(declared[0] if declared else None, database_url)
-    db.ping()
+    _prepare(db, models, writable=writable)
+    return app_of_models(target, db, models, writable=writable)
+
+
+def _prepare(db: Database, models: Sequence[type[Any]], *, writable: bool) -> None:
+    """Create missing tables, or check that there are none."""
     if writable:
         db.create_all(models[0].metadata)
-    return app_of_models(target, db, models, writable=writable)
+    else:
+        require_tables(db, models)
 
 
 def _own_database(declared: Database | None, url: str | None) -> Database:

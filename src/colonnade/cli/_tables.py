@@ -7,6 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from sqlalchemy import inspect
+
 from colonnade.database import Database, table_models
 from colonnade.errors import CommandError, ModelError
 from colonnade.models import Reflection, Shape, reflect_models, schemas_with_tables
@@ -24,15 +26,22 @@ def import_tables(name: str) -> tuple[ModuleType, list[type[Any]]]:
     try:
         module = import_module(name)
     except ImportError as error:
-        raise CommandError(
-            f"Cannot import {name}: {error}. Name a module such as app.models, or a database URL."
-        ) from error
+        raise CommandError(f"Cannot import {name}: {error}. {_what_to_name(name)}") from error
     tables = [value for value in vars(module).values() if _is_table(value)]
     if not tables:
         raise CommandError(
             f"{name} has no tables. Name a module that defines or imports classes with table=True."
         )
     return module, list(dict.fromkeys(tables))
+
+
+def _what_to_name(name: str) -> str:
+    """What to write instead of a name that cannot be imported."""
+    if name.endswith(".py"):
+        return f"Name the module: {name.removesuffix('.py').replace('/', '.')}."
+    if Path(name).is_file():
+        return f"Name the database by its URL: sqlite:///{name}."
+    return "Name a module such as app.models, or a database URL."
 
 
 def project_models(project: Project) -> list[type[Any]]:
@@ -68,6 +77,24 @@ def open_database(url: str, *, writable: bool) -> Database:
     return db
 
 
+def require_tables(db: Database, models: Sequence[type[Any]]) -> None:
+    """Check that a database that is only read has the tables of models.
+
+    Raises:
+        CommandError: Its file does not exist, or a table is missing.
+        DatabaseError: The database cannot be used.
+    """
+    create = "Run `colonnade upgrade`, or pass --writable to create the tables."
+    if db.url.file is not None and not db.url.file.exists():
+        raise CommandError(f"File not found: {db.url.file}. {create}")
+    db.ping()
+    inspector = inspect(db.engine)
+    tables = [Shape.of(model).table for model in models]
+    missing = [each.fullname for each in tables if not inspector.has_table(each.name, each.schema)]
+    if missing:
+        raise CommandError(f"{db.url} lacks the tables {', '.join(missing)}. {create}")
+
+
 def reflect_tables(db: Database, schemas: Sequence[str] = ()) -> Reflection:
     """Make models of the tables of a database.
 
@@ -84,6 +111,11 @@ def reflect_tables(db: Database, schemas: Sequence[str] = ()) -> Reflection:
     if not reflection.models:
         where = f" in {', '.join(schemas)}" if schemas else ""
         other = f" There are tables in {', '.join(others)}: choose the schemas with --schema."
+        if reflection.skipped:
+            reasons = "; ".join(
+                f"{name}, because {why}" for name, why in reflection.skipped.items()
+            )
+            raise CommandError(f"{db.url} has no tables that can be used{where}: {reasons}.")
         raise CommandError(f"{db.url} has no tables{where}." + (other if others else ""))
     return reflection
 

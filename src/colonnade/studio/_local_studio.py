@@ -40,7 +40,7 @@ class LocalStudio(Studio):
     @property
     def features(self) -> dict[str, bool]:
         """What the pages may offer besides the usual."""
-        return {"sql": self._shows_sql}
+        return {"sql": self._shows_sql, "local": True}
 
     def _add_routes(self, router: APIRouter) -> None:
         super()._add_routes(router)

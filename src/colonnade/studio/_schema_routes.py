@@ -54,7 +54,9 @@ class SchemaRoutes:
             readable: The tables that the request may read.
         """
         compared = _compared(readable)
-        return self._shows_all or not any(_conceals(each, readable) for _, each in compared)
+        return bool(compared) and (
+            self._shows_all or not any(_conceals(each, readable) for _, each in compared)
+        )
 
     async def _diagram(self, request: Request) -> Response:
         readable = (await readable_tables(self._tables(), request)).values()
@@ -98,7 +100,7 @@ class SchemaRoutes:
     async def _drift(self, request: Request) -> Response:
         readable = (await readable_tables(self._tables(), request)).values()
         compared = _compared(readable)
-        if not self.may_compare(readable):
+        if compared and not self.may_compare(readable):
             raise HTTPException(
                 403, "The comparison would tell of tables, fields or rows that you may not see."
             )

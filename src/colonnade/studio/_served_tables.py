@@ -51,10 +51,7 @@ def served_tables(app: FastAPI, resources: Sequence[Resource] | None) -> dict[st
         if "{" in path:
             if resources is None:
                 continue  # its requests need values that Studio does not know
-            raise ModelError(
-                f"Studio cannot show the Resource of {resource.model.__name__}, whose path {path} "
-                f"has a parameter. Add a Resource without one for Studio."
-            )
+            refuse_parameters(resource, path)
         if not prefixes and (mounts := mounts_with(app, resource)):
             raise ModelError(
                 f"The app at {mounts[0]} includes the Resource of {resource.model.__name__}, whose "
@@ -68,6 +65,19 @@ def served_tables(app: FastAPI, resources: Sequence[Resource] | None) -> dict[st
         router = app.router if prefixes else private
         tables[name] = ServedTable(name, resource, router, path, bool(prefixes))
     return tables
+
+
+def refuse_parameters(resource: Resource, path: str) -> None:
+    """Refuse a Resource whose requests need values that Studio does not know.
+
+    Raises:
+        ModelError: Its path has a parameter.
+    """
+    if "{" in path:
+        raise ModelError(
+            f"Studio cannot show the Resource of {resource.model.__name__}, whose path {path} "
+            f"has a parameter. Add a Resource without one for Studio."
+        )
 
 
 def _included_resources(app: FastAPI) -> list[Resource]:

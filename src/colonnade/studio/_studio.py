@@ -26,7 +26,7 @@ from colonnade.studio._security import (
     refuse_other_origins,
     refuse_writes_without_token,
 )
-from colonnade.studio._served_tables import ServedTable, served_tables
+from colonnade.studio._served_tables import ServedTable, refuse_parameters, served_tables
 
 STATIC = Path(str(files("colonnade.studio") / "static"))
 
@@ -61,7 +61,8 @@ class Studio:
         left_out: Messages about tables that are not shown, such as ``journal, because ...``.
 
     Raises:
-        ModelError: There are no dependencies, or the prefix does not begin with / or ends with it.
+        ModelError: There are no dependencies, the path of a Resource has parameters, or the prefix
+            does not begin with / or ends with it.
 
     Examples:
         ```python
@@ -113,6 +114,8 @@ class Studio:
             )
         if not prefix.startswith("/") or prefix.endswith("/"):
             raise ModelError(f"prefix={prefix!r} must begin with / and not end with it: /studio.")
+        for resource in resources or ():
+            refuse_parameters(resource, resource.prefix)
         self._app = app
         self._resources = resources
         self._prefix = prefix

@@ -69,6 +69,7 @@ class Desk:
             at: dt.time | None = None
             data: dict[str, Any] | None = None
             code: str | None = Field(default=None, secret=True)
+            urgent: bool = Field(default_factory=lambda: True)
             project: Project | None = Relationship(
                 sa_relationship_kwargs={"overlaps": "owner,project"}
             )
@@ -262,6 +263,18 @@ def test_a_value_that_is_needed_cannot_be_emptied(desk: Desk, open_page: OpenPag
     page.get_by_role("button", name="Save").click()
     expect(page.locator("[data-field=points]")).to_contain_text("Enter a value.")
     assert desk.get(1).points == 3
+
+
+def test_a_default_that_the_server_does_not_tell_is_a_choice(
+    desk: Desk, open_page: OpenPage
+) -> None:
+    page = open_page(desk.server, "tables/tickets/new")
+    page.get_by_label("Name").fill("New")
+    expect(page.get_by_label("Urgent")).to_have_value("")
+    page.get_by_role("button", name="Create ticket").click()
+    page.wait_for_url("**/tickets/rows/1")
+    expect(page.get_by_label("Urgent")).to_be_checked()
+    expect(page.locator("[data-field=code]")).to_contain_text("Leave it empty to keep it")
 
 
 def test_a_double_click_acts_once(desk: Desk, open_page: OpenPage) -> None:

@@ -27,6 +27,9 @@ export const catalog = {
   get showsSQL() {
     return data.features.sql === true;
   },
+  get isLocal() {
+    return data.features.local === true;
+  },
   get canCompare() {
     return data.features.drift === true;
   },

@@ -12,7 +12,7 @@ export function choiceEditor(input) {
   const select = el(
     "select",
     {},
-    el("option", { value: "" }, input.nullable ? "null" : "Choose\u2026"),
+    el("option", { value: "" }, input.unchosen ?? (input.nullable ? "null" : "Choose\u2026")),
     choices.map((choice, index) => el("option", { value: String(index) }, choiceText(choice))),
   );
   return {

@@ -23,6 +23,16 @@ import { cell } from "./values.js";
 /** @typedef {import("./types.js").Row} Row */
 /** @typedef {import("./rows.js").Version} Version */
 
+/**
+ * Say of a field whose value the API does not return, such as a secret, what an empty input means.
+ *
+ * @param {import("./schemas.js").Input} input
+ */
+function withHiddenHint(input) {
+  const hint = "The API does not return this value. Leave it empty to keep it";
+  return input.field === null ? { ...input, description: [input.description, hint].filter(Boolean).join(". ") } : input;
+}
+
 export class ExistingRow extends FormPage {
   /**
    * @param {Table} table
@@ -37,7 +47,8 @@ export class ExistingRow extends FormPage {
     this.version = { row: {}, etag: "", answer: null };
     const { update } = table;
     const isRelation = (/** @type {import("./schemas.js").Input} */ input) => table.relations.some((relation) => relation.name === input.name);
-    this.inputs = update && can(table, "update") ? inputsOf(update, table).filter((input) => !isRelation(input)) : [];
+    const inputs = update && can(table, "update") ? inputsOf(update, table) : [];
+    this.inputs = inputs.filter((input) => !isRelation(input)).map(withHiddenHint);
     this.footer = formFooter("Save");
     this.form = new Form(this.inputs, table, { onchange: () => this.#changed() });
     this.formElement = el(

@@ -11,7 +11,7 @@ import { notify } from "./notices.js";
 import { navigate } from "./router.js";
 import { FormPage, pageHeader, saveByKey } from "./row-forms.js";
 import { readRow } from "./rows.js";
-import { inputsOf } from "./schemas.js";
+import { newRowInputs } from "./schemas.js";
 import { withSignIn } from "./sign-in.js";
 
 /** @typedef {import("./types.js").Table} Table */
@@ -44,7 +44,7 @@ export class NewRow extends FormPage {
   constructor(table, query, copied) {
     super();
     this.table = table;
-    this.inputs = inputsOf(table.create ?? {}, table).filter((input) => !nestedRelations(table).some((relation) => relation.name === input.name));
+    this.inputs = newRowInputs(table.create ?? {}, table).filter((input) => !nestedRelations(table).some((relation) => relation.name === input.name));
     this.form = new Form(this.inputs, table, { onchange: () => this.markTyped() });
     this.nested = nestedRelations(table).map((relation) => new NestedRows(relation, () => this.markTyped()));
     this.footer = formFooter(`Create ${nounOf(table)}`, el("a", { class: "button", href: tableUrl(table) }, "Cancel"));

@@ -1,7 +1,7 @@
 /**
  * The request for what the page shows, as curl, Python and TypeScript.
  */
-import { send } from "./api.js";
+import { send, session } from "./api.js";
 import { catalog } from "./catalog.js";
 import { failure, openDialog } from "./dialogs.js";
 import { button, el, fill } from "./dom.js";
@@ -46,6 +46,8 @@ export function openRequest(table, below, answer) {
     "Request",
     [
       answer !== null && el("p", { class: "hint" }, timing(answer)),
+      catalog.isLocal && el("p", { class: "hint" }, "This Studio only answers its page. Start the application, or `colonnade serve`, for the request."),
+      session.bearer !== "" && el("p", { class: "hint" }, "Replace TOKEN with your bearer token."),
       !table.is_public && el("p", { class: "hint" }, "Only Studio serves this table. The API of the application does not include it."),
       el("div", { class: "tabs", role: "group", "aria-label": "Language" }, tabs.map(({ tab }) => tab), copy),
       pre,
@@ -97,7 +99,8 @@ function root() {
 
 /** @param {string} url */
 function curl(url) {
-  return `curl '${url.replaceAll("'", "%27")}'`;
+  const header = session.bearer === "" ? "" : " -H 'Authorization: Bearer TOKEN'";
+  return `curl '${url.replaceAll("'", "%27")}'${header}`;
 }
 
 /**
@@ -106,7 +109,8 @@ function curl(url) {
  */
 function python(url, result) {
   const text = JSON.stringify(url);
-  return `import httpx\n\nresponse = httpx.get(${text})\nresponse.raise_for_status()\n${result} = response.json()`;
+  const headers = session.bearer === "" ? "" : ', headers={"Authorization": "Bearer TOKEN"}';
+  return `import httpx\n\nresponse = httpx.get(${text}${headers})\nresponse.raise_for_status()\n${result} = response.json()`;
 }
 
 /**
@@ -115,5 +119,6 @@ function python(url, result) {
  */
 function typescript(url, result) {
   const text = JSON.stringify(url);
-  return `const response = await fetch(${text});\nif (!response.ok) throw new Error(await response.text());\nconst ${result} = await response.json();`;
+  const headers = session.bearer === "" ? "" : ', { headers: { Authorization: "Bearer TOKEN" } }';
+  return `const response = await fetch(${text}${headers});\nif (!response.ok) throw new Error(await response.text());\nconst ${result} = await response.json();`;
 }

@@ -20,6 +20,7 @@ import { fieldOf, fieldTitle, words } from "./catalog.js";
  * @property {boolean} required
  * @property {any} initial Its default; undefined without one.
  * @property {(string | number)[] | null} choices
+ * @property {string} [unchosen] What an empty choice means.
  * @property {boolean} isAware
  * @property {Field | null} field The field of the rows that it sets; null if responses lack it.
  */
@@ -56,6 +57,21 @@ export function inputsOf(schema, table) {
 }
 
 /**
+ * The fields of a new row. A box that is not ticked would look like "no", though the server has
+ * another default that it does not tell: such a field is a choice.
+ *
+ * @param {JSONSchema} schema
+ * @param {Table | null} table
+ * @returns {Input[]}
+ */
+export function newRowInputs(schema, table) {
+  return inputsOf(schema, table).map((input) => {
+    const isUnknown = input.kind === "boolean" && !input.nullable && !input.required && input.initial === undefined;
+    return isUnknown ? { ...input, choices: /** @type {any} */ ([true, false]), unchosen: "Default" } : input;
+  });
+}
+
+/**
  * The fields of a new row in a relation: without those that refer to its parent, and its relations.
  *
  * @param {import("./types.js").Relation} relation
@@ -66,7 +82,7 @@ export function inputsOf(schema, table) {
 export function childInputs(relation, schema, target) {
   const joined = new Set(relation.pairs.map(([, there]) => there));
   const relations = new Set(target?.relations.map((each) => each.name));
-  return inputsOf(schema, target).filter(
+  return newRowInputs(schema, target).filter(
     (input) => !joined.has(input.field?.name ?? input.name) && !relations.has(input.name),
   );
 }

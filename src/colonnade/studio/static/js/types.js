@@ -79,6 +79,6 @@
  * @property {string} csrf
  * @property {Table[]} tables
  * @property {string[]} left_out
- * @property {{sql?: boolean, drift?: boolean}} features
+ * @property {{sql?: boolean, drift?: boolean, local?: boolean}} features
  */
 export {};
