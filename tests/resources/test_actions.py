@@ -271,23 +271,23 @@ def test_a_name_that_a_route_has_is_refused(name: str, make: Make) -> None:
 def test_rows_that_a_model_loads_with_others_are_locked_alone(db: Database) -> None:
     class Note(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
-        case_id: int | None = Field(default=None, foreign_key="case.id")
+        order_id: int | None = Field(default=None, foreign_key="order.id")
 
-    class Case(SQLModel, table=True):
+    class Order(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
         notes: list[Note] = Relationship(sa_relationship_kwargs={"lazy": "joined"})
 
     db.create_all()
-    cases = Resource(Case, db)
+    orders = Resource(Order, db)
 
-    @cases.action("Count")
+    @orders.action("Count")
     def count(rows: list[Any]) -> str:
-        return ", ".join(str(len(case.notes)) for case in rows)
+        return ", ".join(str(len(order.notes)) for order in rows)
 
     app = FastAPI(lifespan=db.lifespan)
-    app.include_router(cases)
+    app.include_router(orders)
     with db.session() as session:
-        session.add_all([Case(notes=[Note(), Note()]), Case()])
+        session.add_all([Order(notes=[Note(), Note()]), Order()])
         session.commit()
-    answer = TestClient(app).post("/cases:count?key=1&key=2")
+    answer = TestClient(app).post("/orders:count?key=1&key=2")
     assert (answer.status_code, answer.json().get("message")) == (200, "2, 0")

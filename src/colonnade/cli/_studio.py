@@ -81,7 +81,7 @@ def _app(
 
 
 def _prepare(db: Database, models: Sequence[type[Any]], *, writable: bool) -> None:
-    """Create missing tables, or check that there are none."""
+    """Create the missing tables, or refuse a database that lacks some."""
     if writable:
         db.create_all(models[0].metadata)
     else:

@@ -1,5 +1,6 @@
 """The tables that a request may read, with what it may do with them."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from inspect import isawaitable
@@ -42,6 +43,7 @@ async def readable_tables(
     """
     readable = {}
     for name, table in tables.items():
+        await asyncio.sleep(0)  # a hundred tables take a second, in which other requests go on
         try:
             description = await table.resource.describe(_request_to(table, request))
         except RequestValidationError:
