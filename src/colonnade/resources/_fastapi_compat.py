@@ -182,7 +182,9 @@ def _reads_request(dependant: Dependant) -> bool:
 
 def needs_of_route(route: Any) -> list[params.Depends]:
     """What a route depends on, by its decorator, its router and the parameters of its endpoint."""
-    return [*route.dependencies, *map(_depends, route.dependant.dependencies)]
+    declared = [identity_of(marker) for marker in route.dependencies]
+    needed = map(_depends, route.dependant.dependencies)
+    return [*route.dependencies, *(each for each in needed if identity_of(each) not in declared)]
 
 
 async def solve_dependency(

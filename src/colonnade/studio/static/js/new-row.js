@@ -81,7 +81,7 @@ export class NewRow extends FormPage {
       this.#enter(draft.values);
       draft = null;
     } else if (copied !== undefined) {
-      this.#copy(copied);
+      busy(this.footer.submit, () => this.#copy(copied));
     } else {
       for (const part of this.form.parts) {
         const text = query.get(part.input.field?.name ?? part.input.name);

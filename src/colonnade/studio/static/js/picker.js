@@ -108,6 +108,7 @@ export function createPicker(table, canClear, filters = () => []) {
   }
 
   function hide() {
+    isAwaited = false;
     list.hidden = true;
     control.setAttribute("aria-expanded", "false");
     control.removeAttribute("aria-activedescendant");

@@ -82,7 +82,9 @@ class RowChooser {
 
   #choose() {
     try {
-      this.#enter(this.picker.read());
+      const key = this.picker.read();
+      if (key === undefined) this.#show();
+      else this.#enter(key);
     } catch (error) {
       if (!(error instanceof InvalidInput)) throw error;
       this.#show(); // the text is that of no row, and the fields below say which it is
