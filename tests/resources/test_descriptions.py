@@ -133,6 +133,24 @@ def test_nested_rows_have_the_schema_of_their_resource(db: Database, models: Any
     assert created.get("subtasks") is None
 
 
+def test_nested_rows_have_the_schema_of_the_request(db: Database, models: Any) -> None:
+    class LabelOfGuest(SQLModel):
+        name: str = Field(max_length=5)
+
+    def by_role(role: str = Header()) -> type[LabelOfGuest]:
+        if role != "guest":
+            raise HTTPException(403)
+        return LabelOfGuest
+
+    labels = Resource(models["Label"], db, create=by_role)
+    tasks = Resource(models["Task"], db, nested={"labels": labels})
+    created = [
+        {each["name"]: each["nested_create"] for each in described(tasks, **headers)["relations"]}
+        for headers in ({"role": "guest"}, {"role": "other"}, {})
+    ]
+    assert [each["labels"] is None for each in created] == [False, True, True]
+
+
 def test_links_are_described_by_their_fields(db: Database) -> None:
     class Member(SQLModel, table=True):
         club: int = Field(foreign_key="club.id", primary_key=True)

@@ -6,7 +6,7 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Request, Response, params
+from fastapi import APIRouter, Depends, HTTPException, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement
@@ -558,7 +558,7 @@ class Resource(HookDecorators, APIRouter):
             routes=relative_routes(keys, self.prefix),
             refused=refused,
             nested={
-                name: resource._schemas.reads(selection).table_context.create.schema
+                name: await resource._create_schema_for(request)
                 for name, resource in self._nested_resources().items()
             },
             actions=tuple(action.describe() for action in self._actions.values()),
@@ -567,6 +567,16 @@ class Resource(HookDecorators, APIRouter):
             and not (self._schemas.choices or self._table_scopes()),
             studio=self._studio,
         )
+
+    async def _create_schema_for(self, request: Request) -> type[BaseModel] | None:
+        """The schema of a POST of a request; None if it may not choose one."""
+        try:
+            selection, refused = await self._schemas.select(request)
+        except (HTTPException, RequestValidationError):
+            return None
+        if "create" in refused:
+            return None
+        return self._schemas.reads(selection).table_context.create.schema
 
     def _table_scopes(self) -> list[params.Depends]:
         """The scope of the table, if it applies here."""

@@ -48,7 +48,7 @@ def describe_resource(
     path: str,
     routes: RouteKeys,
     refused: Collection[str],
-    nested: Mapping[str, type[BaseModel]],
+    nested: Mapping[str, type[BaseModel] | None],
     actions: tuple[ActionDescription, ...],
     is_open: bool,
     studio: StudioView,
@@ -62,7 +62,8 @@ def describe_resource(
         path: The path of the Resource.
         routes: The routes of the Resource, below its path.
         refused: ``create`` and ``update``, if the request may not choose their schemas.
-        nested: The relations that bodies may contain, with the schemas of their new rows.
+        nested: The relations that bodies may contain, with the schemas of their new rows; None for
+            what the request may not create.
         actions: The actions.
         is_open: Whether each request may reach all rows and reads the same fields.
         studio: How Studio shows the rows.
@@ -153,7 +154,7 @@ def _fields(context: ResourceContext, reader: PageReader) -> Iterator[FieldDescr
 
 
 def _relations(
-    context: ResourceContext, routes: RouteKeys, nested: Mapping[str, type[BaseModel]]
+    context: ResourceContext, routes: RouteKeys, nested: Mapping[str, type[BaseModel] | None]
 ) -> Iterator[RelationDescription]:
     queryable = context.queryable
     public = {target.relation.name: name for name, target in queryable.relations.items()}
@@ -165,7 +166,7 @@ def _relations(
         included = relation.name in public
         if not (included or listed or count or relation.name in nested):
             continue  # the Resource does not expose it
-        link = _link_of(context, relation)
+        link, created = _link_of(context, relation), nested.get(relation.name)
         yield RelationDescription(
             name=name,
             kind=relation.kind,
@@ -181,7 +182,7 @@ def _relations(
             creatable=(below, "POST") in routes,
             linkable=(f"{below}/{{}}", "PUT") in routes,
             nested=relation.name in nested,
-            nested_create=body_schema(nested[relation.name]) if relation.name in nested else None,
+            nested_create=None if created is None else body_schema(created),
             link=None if link is None else _link_schema(link),
             link_table=None if link is None else link.target_side.table.fullname,
             link_columns=() if link is None else _link_columns(link),
