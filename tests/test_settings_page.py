@@ -52,7 +52,8 @@ def test_every_environment_variable_is_listed() -> None:
 
 
 def test_every_key_of_the_project_is_listed() -> None:
-    keys = [field.name for field in fields(Project) if field.name != "root"]
+    names = [field.name for field in fields(Project) if field.name != "root"]
+    keys = [name.replace("_", "-") for name in names]
     assert list(rows_of("Project")) == keys
 
 

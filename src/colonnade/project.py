@@ -37,6 +37,10 @@ class Project:
             ``module:name``. By default those of every SQLModel.
         baseline: The revision whose snapshot a replay of the history starts with, if the history
             cannot run in an empty database.
+        confirm: Whether an upgrade that loses rows, or a downgrade, of a database that has rows
+            needs the code of its plan.
+        require_person: Whether only a person at a terminal may confirm it, unless the database is
+            on this machine.
 
     Examples:
         ```python
@@ -58,6 +62,8 @@ class Project:
     migrations: str | None = None
     metadata: tuple[str, ...] = ()
     baseline: str | None = None
+    confirm: bool = False
+    require_person: bool = False
 
     @classmethod
     def read(cls, root: Path) -> "Project":
@@ -70,7 +76,7 @@ class Project:
             The project.
 
         Raises:
-            ProjectError: It is not TOML, an entry is unknown, or one is not a string.
+            ProjectError: It is not TOML, an entry is unknown, or one has another type.
         """
         file = root / "pyproject.toml"
         try:
@@ -79,11 +85,15 @@ class Project:
             raise ProjectError(f"{file} cannot be read: {error}") from None
         table = settings.get("tool", {}).get("colonnade", {})
         names = ("app", "models", "database", "migrations", "baseline")
-        _refuse_unknown_entries(file, table, (*names, "metadata", "check"))
+        switches = {"confirm": "confirm", "require-person": "require_person"}
+        _refuse_unknown_entries(file, table, (*names, *switches, "metadata", "check"))
         entries = {name: table.get(name) for name in names}
         for name, value in entries.items():
             if not isinstance(value, str | None):
                 raise ProjectError(f"{file}: {name} in [tool.colonnade] must be a string.")
+        for name in switches:
+            if not isinstance(table.get(name, False), bool):
+                raise ProjectError(f"{file}: {name} in [tool.colonnade] must be true or false.")
         metadata = table.get("metadata", [])
         metadata = [metadata] if isinstance(metadata, str) else metadata
         if not isinstance(metadata, list) or not all(isinstance(item, str) for item in metadata):
@@ -93,7 +103,8 @@ class Project:
             )
         if entries["app"] is None:  # where FastAPI's command line looks for it
             entries["app"] = settings.get("tool", {}).get("fastapi", {}).get("entrypoint")
-        return cls(root, **entries, metadata=tuple(metadata))
+        allowed = {attribute: table.get(name, False) for name, attribute in switches.items()}
+        return cls(root, **entries, **allowed, metadata=tuple(metadata))
 
     @classmethod
     def find(cls, directory: Path) -> "Project":

@@ -35,7 +35,8 @@ class Tasks:
         )
         assert completed.returncode == code, completed.stderr
         document: dict[str, Any] = json.loads(completed.stdout)
-        report = ErrorReport if "error" in document else REPORTS[arguments[0]]
+        command = f"{arguments[0]} --plan" if "--plan" in arguments else arguments[0]
+        report = ErrorReport if "error" in document else REPORTS[command]
         assert is_dataclass(report)
         adapter: TypeAdapter[Any] = TypeAdapter(report)
         # As documented, with no field more and none less.
@@ -95,6 +96,22 @@ def test_what_the_guard_refuses(tasks: Tasks) -> None:
     assert "loses-data:task" in names
     allowed = [part for name in dict.fromkeys(names) for part in ("--allow", name)]
     assert tasks.run("downgrade", "base", *allowed)["heads"] == []
+
+
+@pytest.mark.slow
+def test_a_plan_is_confirmed_by_its_code(tasks: Tasks) -> None:
+    tasks.run("upgrade")
+    assert run_module("app.sample", cwd=tasks.directory, DATABASE_URL=tasks.url).returncode == 0
+    tasks.change("pyproject.toml", "[tool.colonnade]\n", "[tool.colonnade]\nconfirm = true\n")
+    plan = tasks.run("downgrade", "base", "--plan")
+    assert (len(plan["revisions"]), plan["needs_confirmation"]) == (1, True)
+    names = dict.fromkeys(each["name"] for each in plan["findings"] if each["can_be_allowed"])
+    allowed = ["downgrade", "base", *(part for name in names for part in ("--allow", name))]
+    refused = tasks.run(*allowed, code=1)["error"]
+    assert refused["type"] == "ConfirmationError"
+    assert "--confirm CODE" in refused["message"]
+    assert tasks.run(*allowed, "--confirm", "AAAAAAAA", code=1)["error"]["type"] == refused["type"]
+    assert tasks.run(*allowed, "--confirm", plan["code"])["heads"] == []
 
 
 @pytest.mark.slow
@@ -193,7 +210,7 @@ def test_each_command_with_a_format_has_a_documented_report() -> None:
         for name, command in commands.items()
         if any("--format" in parameter.opts for parameter in command.params)
     }
-    assert formatted - {"check"} == set(REPORTS)
+    assert formatted - {"check"} == {name.split()[0] for name in REPORTS}
 
 
 def test_the_page_of_the_reports_is_up_to_date() -> None:

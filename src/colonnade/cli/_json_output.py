@@ -1,7 +1,7 @@
 """``--format json``: the result of a command, or its error, as the only standard output."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from enum import Enum
 from typing import Annotated, Any, TextIO, TypeVar
@@ -91,7 +91,7 @@ def run_with_json(command: Callable[..., Any]) -> int:
         except typer.Abort:
             code = INTERRUPTED
         except ColonnadeError as error:
-            _fail(type(error).__name__, str(error), _findings_of(error))
+            _fail(type(error).__name__, str(error), findings_of(getattr(error, "findings", ())))
             raise
         except Exception as error:
             _fail(type(error).__name__, str(error))
@@ -106,9 +106,8 @@ def _fail(name: str, message: str, findings: tuple[GuardFinding, ...] = ()) -> N
     present(report, OutputFormat.JSON, print)
 
 
-def _findings_of(error: ColonnadeError) -> tuple[GuardFinding, ...]:
-    """The steps that the guard refused, of this error or the one that it was raised from."""
-    findings = getattr(error, "findings", ())
+def findings_of(findings: Iterable[Any]) -> tuple[GuardFinding, ...]:
+    """The findings of the guard as they are printed."""
     return tuple(
         GuardFinding(
             name=finding.name,

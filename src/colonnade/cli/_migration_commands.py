@@ -36,6 +36,17 @@ AllowOption = Annotated[
     ),
 ]  # fmt: skip
 SQLOption = Annotated[bool, typer.Option("--sql", help="Print the SQL without running it.")]
+PlanOption = Annotated[
+    bool,
+    typer.Option("--plan", help="Print what would run, and its code, and run nothing."),
+]
+ConfirmOption = Annotated[
+    Optional[str],  # noqa: UP045 - as above
+    typer.Option(
+        "--confirm", metavar="CODE", show_default=False,
+        help="Run the plan with this code, and no other. See --plan.",
+    ),
+]  # fmt: skip
 LockTimeoutOption = Annotated[
     float,
     typer.Option(help="Seconds that a statement waits for a lock on PostgreSQL before it is "
@@ -143,6 +154,8 @@ def upgrade(
     target: Annotated[str, typer.Argument(help="A revision, +1, or head.")] = "head",
     allow: AllowOption = None,
     sql: SQLOption = False,
+    plan: PlanOption = False,
+    confirm: ConfirmOption = None,
     lock_timeout: LockTimeoutOption = 1.0,
     attempts: AttemptsOption = 30,
     wait: WaitOption = 60.0,
@@ -162,7 +175,12 @@ def upgrade(
       colonnade upgrade --sql > review.sql
     """
     patience = (lock_timeout, attempts, wait)
-    _run_revisions("upgrade", target, allow, sql, patience, database_url, output_format)
+    if plan:
+        _show_plan("upgrade", target, patience, database_url, output_format)
+    else:
+        _run_revisions(
+            "upgrade", target, allow, sql, confirm, patience, database_url, output_format
+        )
 
 
 @app.command(rich_help_panel="Migrations", context_settings={"ignore_unknown_options": True})
@@ -170,6 +188,8 @@ def downgrade(
     target: Annotated[str, typer.Argument(help="A revision, -1, or base.")] = "-1",
     allow: AllowOption = None,
     sql: SQLOption = False,
+    plan: PlanOption = False,
+    confirm: ConfirmOption = None,
     lock_timeout: LockTimeoutOption = 1.0,
     attempts: AttemptsOption = 30,
     wait: WaitOption = 60.0,
@@ -182,7 +202,31 @@ def downgrade(
       colonnade downgrade -1
     """
     patience = (lock_timeout, attempts, wait)
-    _run_revisions("downgrade", target, allow, sql, patience, database_url, output_format)
+    if plan:
+        _show_plan("downgrade", target, patience, database_url, output_format)
+    else:
+        _run_revisions(
+            "downgrade", target, allow, sql, confirm, patience, database_url, output_format
+        )
+
+
+def _show_plan(
+    direction: str,
+    target: str,
+    patience: tuple[float, int, float],
+    database_url: str | None,
+    output_format: OutputFormat,
+) -> None:
+    from colonnade.cli._migrations import run_plan
+    from colonnade.migrations import Patience
+
+    run_plan(
+        "upgrade" if direction == "upgrade" else "downgrade",
+        target,
+        output_format,
+        url=database_url,
+        patience=Patience(*patience),
+    )
 
 
 def _run_revisions(
@@ -190,6 +234,7 @@ def _run_revisions(
     target: str,
     allow: list[str] | None,
     sql: bool,
+    confirm: str | None,
     patience: tuple[float, int, float],
     database_url: str | None,
     output_format: OutputFormat,
@@ -204,6 +249,7 @@ def _run_revisions(
         url=database_url,
         allow=allow or [],
         sql=sql,
+        confirm=confirm,
         patience=Patience(*patience),
     )
 

@@ -21,7 +21,7 @@ from sqlalchemy import MetaData
 from sqlalchemy.exc import SAWarning
 
 from colonnade.cli import _console
-from colonnade.cli._json_output import OutputFormat, present
+from colonnade.cli._json_output import OutputFormat, findings_of, present
 from colonnade.cli._reports import (
     AdoptReport,
     CurrentReport,
@@ -29,6 +29,7 @@ from colonnade.cli._reports import (
     DriftReport,
     HistoryReport,
     MigrateReport,
+    PlanReport,
     RevisionName,
     RevisionRun,
     RevisionState,
@@ -43,6 +44,7 @@ from colonnade.migrations import (
     Drift,
     History,
     Patience,
+    Plan,
     Watcher,
     adopt_database,
     current_revision,
@@ -52,6 +54,7 @@ from colonnade.migrations import (
     merge,
     migrate_to,
     models_of,
+    plan_migration,
     preview_sql,
     squash,
     stamp,
@@ -266,6 +269,7 @@ def run_revisions(
     url: str | None,
     allow: Sequence[str],
     sql: bool,
+    confirm: str | None,
     patience: Patience,
 ) -> None:
     """Upgrade or downgrade a database."""
@@ -279,7 +283,8 @@ def run_revisions(
     with _show_progress(history, "upgrading" if direction == "upgrade" else "reverting") as watcher:
         done = migrate_to(
             history, database, direction, target,
-            allow=frozenset(allow), patience=patience, watcher=watcher,
+            allow=frozenset(allow), confirm=confirm, patience=patience, watcher=watcher,
+            ask=_ask_for_code if sys.stdin.isatty() else None,
         )  # fmt: skip
     messages = {script.revision: script.doc for script in history.revisions}
     ran = tuple(
@@ -290,6 +295,54 @@ def run_revisions(
     )
     report = RunReport(str(database.url), ran, _heads(history, database))
     present(report, output_format, _print_run)
+
+
+def run_plan(
+    direction: Direction,
+    target: str,
+    output_format: OutputFormat,
+    *,
+    url: str | None,
+    patience: Patience,
+) -> None:
+    """Print what an upgrade or a downgrade would do."""
+    history, _ = _project()
+    plan = plan_migration(history, _database(history, url), direction, target, patience=patience)
+    messages = {script.revision: script.doc for script in history.revisions}
+    report = PlanReport(
+        database=plan.database,
+        revisions=tuple(RevisionName(each, messages.get(each, "")) for each in plan.revisions),
+        findings=findings_of(plan.findings),
+        needs_confirmation=plan.needs_confirmation,
+        code=plan.code,
+    )
+    present(report, output_format, _print_plan)
+
+
+def _print_plan(report: PlanReport) -> None:
+    _console.out.print(_console.escaped(f"{report.database}: {_count(report.revisions)}"))
+    for revision in report.revisions:
+        _console.out.print(_console.escaped(f"  {revision.revision}  {revision.message}"))
+    for finding in report.findings:
+        _console.out.print(
+            f"[yellow]![/yellow] {_console.escaped(f'{finding.name}: {finding.why}')}"
+        )
+    if report.needs_confirmation:
+        _console.out.print(
+            f"To confirm it, if confirm = true: --confirm [bold]{report.code}[/bold]"
+        )
+
+
+def _count(revisions: Sequence[RevisionName]) -> str:
+    return "1 revision" if len(revisions) == 1 else f"{len(revisions)} revisions"
+
+
+def _ask_for_code(plan: Plan) -> str:
+    """Show a plan to a person, and return what they type."""
+    lines = [f"  {finding.name}: {finding.why}" for finding in plan.findings]
+    _console.err.print(_console.escaped("\n".join([f"{plan.reason}.", *lines])))
+    prompt = f"Type {plan.code} to run it"
+    return Prompt.ask(_console.escaped(prompt), console=_console.err)
 
 
 def _heads(history: History, database: Database) -> tuple[RevisionName, ...]:

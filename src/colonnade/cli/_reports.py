@@ -128,6 +128,47 @@ class RunReport:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardFinding:
+    """A step that is not safe.
+
+    Attributes:
+        name: The value of ``--allow`` with which the step runs.
+        revision: The id of its revision.
+        step: A description of the step.
+        why: What would happen.
+        instead: A safe alternative; empty if there is none.
+        can_be_allowed: Whether ``--allow`` can let it run; a step that would fail cannot.
+    """
+
+    name: str
+    revision: str
+    step: str
+    why: str
+    instead: str
+    can_be_allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """The output of ``upgrade --plan`` and of ``downgrade --plan``, which run nothing.
+
+    Attributes:
+        database: The URL of the database, without its password.
+        revisions: The revisions, in the order in which they would run.
+        findings: The steps that are not safe.
+        needs_confirmation: Whether ``confirm = true`` in ``[tool.colonnade]`` asks for the code:
+            the database has rows, and the plan loses some or is a downgrade.
+        code: What confirms this plan and no other.
+    """
+
+    database: str
+    revisions: tuple[RevisionName, ...]
+    findings: tuple[GuardFinding, ...]
+    needs_confirmation: bool
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class CurrentReport:
     """The output of ``current``.
 
@@ -392,27 +433,6 @@ class InspectReport:
 
 
 @dataclass(frozen=True, slots=True)
-class GuardFinding:
-    """A step that the guard refused.
-
-    Attributes:
-        name: The value of ``--allow`` with which the step runs.
-        revision: The id of its revision.
-        step: A description of the step.
-        why: What would happen.
-        instead: A safe alternative; empty if there is none.
-        can_be_allowed: Whether ``--allow`` can let it run; a step that would fail cannot.
-    """
-
-    name: str
-    revision: str
-    step: str
-    why: str
-    instead: str
-    can_be_allowed: bool
-
-
-@dataclass(frozen=True, slots=True)
 class ErrorDetails:
     """Why a command failed.
 
@@ -442,6 +462,8 @@ REPORTS = {
     "migrate": MigrateReport,
     "upgrade": RunReport,
     "downgrade": RunReport,
+    "upgrade --plan": PlanReport,
+    "downgrade --plan": PlanReport,
     "current": CurrentReport,
     "history": HistoryReport,
     "drift": DriftReport,

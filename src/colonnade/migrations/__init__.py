@@ -21,23 +21,31 @@ from colonnade.migrations.autogenerate._revision_writer import Written, write_re
 from colonnade.migrations.guard._findings import Finding
 from colonnade.migrations.operations import by_dialect
 from colonnade.migrations.runner._baseline import load_baseline, write_baseline
-from colonnade.migrations.runner._migrate import Patience, RefusedError, migrate_to
+from colonnade.migrations.runner._migrate import (
+    Patience,
+    RefusedError,
+    migrate_to,
+    plan_migration,
+)
 from colonnade.migrations.runner._offline_sql import (
     current_revision,
     preview_sql,
     unfinished_revisions,
 )
+from colonnade.migrations.runner._plan import ConfirmationError, Plan
 from colonnade.migrations.runner._runner import Direction, Watcher
 
 __all__ = [
     "Adoption",
     "Asker",
     "Choices",
+    "ConfirmationError",
     "Direction",
     "Drift",
     "Finding",
     "History",
     "Patience",
+    "Plan",
     "RefusedError",
     "Watcher",
     "Written",
@@ -57,6 +65,7 @@ __all__ = [
     "models_of",
     "models_source",
     "options_for",
+    "plan_migration",
     "preview_sql",
     "squash",
     "stamp",

@@ -1,7 +1,7 @@
 """Upgrade or downgrade a database: one process at a time, with retries, and resumable."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from random import uniform
@@ -22,6 +22,7 @@ from colonnade.migrations.guard._findings import Finding
 from colonnade.migrations.guard._guard import assess_revisions, created_tables
 from colonnade.migrations.runner._blocking_sessions import BlockingSessionMonitor
 from colonnade.migrations.runner._journal import Journal
+from colonnade.migrations.runner._plan import Plan, confirm_plan, make_plan
 from colonnade.migrations.runner._runner import (
     AlreadyDoneError,
     Direction,
@@ -120,6 +121,8 @@ def migrate_to(
     *,
     allow: frozenset[str] = frozenset(),
     guarded: bool = True,
+    confirm: str | None = None,
+    ask: Callable[[Plan], str] | None = None,
     patience: Patience | None = None,
     watcher: Watcher | None = None,
 ) -> list[str]:
@@ -132,7 +135,9 @@ def migrate_to(
         target: A revision, the beginning of its id, ``head``, ``base``, ``+1`` or ``-1``.
         allow: The findings of the guard to ignore: ``loses-data:task.title``, or a whole kind,
             ``loses-data``.
-        guarded: Whether the guard assesses the revisions first.
+        guarded: Whether the guard assesses the revisions first, and a plan needs a confirmation.
+        confirm: The code of the plan that may run, if the project has ``confirm = true``.
+        ask: Asks a person for the code of a plan that needs one.
         patience: How long to wait for locks and for other runners.
         watcher: Receives the progress.
 
@@ -141,6 +146,8 @@ def migrate_to(
 
     Raises:
         RefusedError: A step is dangerous and was not allowed; nothing was run.
+        ConfirmationError: The plan needs a confirmation, or ``confirm`` is that of another plan;
+            nothing was run.
         MigrationError: A revision failed or could not start; the message says what was completed.
 
     Examples:
@@ -180,11 +187,67 @@ def migrate_to(
             refused = [finding for finding in findings if not finding.is_allowed(allow)]
             if refused:
                 raise RefusedError(refused)
+            plan = make_plan(history, connection, database, direction, steps, findings)
+            asks = confirm is None and ask is not None and history.project.confirm
+            code = ask(plan) if asks and ask is not None and plan.needs_confirmation else confirm
+            confirm_plan(history, plan, code, by_person=code is not confirm)
         if connection.in_transaction():
             connection.rollback()
         run = MigrationRun(history, connection, direction, target, watcher)
         _run(run, database, patience)
         return [*reverted, *(revision_of(step) for step in steps)]
+
+
+def plan_migration(
+    history: History,
+    database: Database,
+    direction: Direction = "upgrade",
+    target: str = "heads",
+    *,
+    patience: Patience | None = None,
+) -> Plan:
+    """Return what ``migrate_to`` would do, without running it.
+
+    Args:
+        history: The history.
+        database: The database.
+        direction: ``upgrade`` or ``downgrade``.
+        target: A revision, the beginning of its id, ``head``, ``base``, ``+1`` or ``-1``.
+        patience: How long others may wait for a step.
+
+    Returns:
+        The plan, with the code that confirms it.
+
+    Raises:
+        MigrationError: The history does not have the database's revision, or the target.
+
+    Examples:
+        ```python
+        from pathlib import Path
+
+        from colonnade import Database
+        from colonnade.migrations import History, migrate_to, plan_migration
+        from colonnade.testing import Project
+
+        history = History(Project.find(Path.cwd()))
+        db = Database("sqlite:///tracker.db")
+        migrate_to(history, db)
+        plan = plan_migration(history, db, "downgrade", "base")
+        print(plan.revisions, plan.needs_confirmation)  # ('4edcb97abb17',) False
+        ```
+    """
+    patience = patience or Patience()
+    target = _resolve_target(history, direction, target)
+    with migration_connection(database) as connection:
+        heads = known_heads(history, connection, database)
+        with translated_errors(history.folder):
+            steps = plan_revisions(history, direction, target, heads)
+        findings = (
+            []
+            if _is_empty(connection)
+            else assess_revisions(history, connection, steps, direction, patience.lock_timeout)
+        )
+        return make_plan(history, connection, database, direction, steps, findings)
 
 
 def _revert_unfinished(
