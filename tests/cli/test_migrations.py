@@ -209,3 +209,31 @@ def test_migrate_asks_about_a_rename_on_a_terminal(project: Path) -> None:
     os.close(master)
     (revision,) = (project / "migrations" / "versions").glob("*rename*.py")
     assert 'steps.rename_column("label", "name", "word")' in revision.read_text()
+
+
+@pytest.mark.slow
+def test_a_person_at_a_terminal_types_the_code_of_a_plan(project: Path, url: str) -> None:
+    run(project, url, "colonnade", "upgrade")
+    run(project, url, "app.sample")
+    settings = project / "pyproject.toml"
+    table = "[tool.colonnade]\n"
+    settings.write_text(settings.read_text().replace(table, f"{table}confirm = true\n"))
+    command = ("downgrade", "base", "--allow", "loses-data")
+    assert "--confirm CODE" in run(project, url, "colonnade", *command, code=1)
+    for answer, code in (("no", 1), ("", 0)):
+        master, slave = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "colonnade", *command], cwd=project,
+            stdin=slave, stdout=slave, stderr=slave,
+            env={**os.environ, "DATABASE_URL": url, "COLUMNS": "200"},
+        )  # fmt: skip
+        os.close(slave)
+        output = ""
+        while "to run it" not in output:
+            output += os.read(master, 1000).decode()
+        assert "loses-data:task: " in output
+        shown = output.partition("Type ")[2].split()[0]
+        os.write(master, f"{answer or shown}\n".encode())
+        assert process.wait(timeout=60) == code
+        os.close(master)
+    assert "no revision" in run(project, url, "colonnade", "current")
