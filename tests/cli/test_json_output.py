@@ -57,6 +57,12 @@ def tasks(tmp_path: Path, database_url: str) -> Tasks:
     return Tasks(tmp_path / "tasks", database_url)
 
 
+@pytest.fixture
+def tasks_in_a_file(tmp_path: Path) -> Tasks:
+    """The project on SQLite, for what does not depend on the database."""
+    return Tasks(tmp_path / "tasks", f"sqlite:///{tmp_path}/tasks.db")
+
+
 @pytest.mark.slow
 def test_the_way_of_a_revision(tasks: Tasks) -> None:
     current = tasks.run("current")
@@ -115,7 +121,8 @@ def test_a_plan_is_confirmed_by_its_code(tasks: Tasks) -> None:
 
 
 @pytest.mark.slow
-def test_what_a_revision_prints_is_not_part_of_the_document(tasks: Tasks) -> None:
+def test_what_a_revision_prints_is_not_part_of_the_document(tasks_in_a_file: Tasks) -> None:
+    tasks = tasks_in_a_file
     tasks.run("migrate", "--empty", "-m", "loud")
     (revision,) = (tasks.directory / "migrations/versions").glob("*loud*.py")
     source = revision.read_text()
@@ -156,7 +163,8 @@ def test_an_adopted_database(tasks: Tasks, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_diagram(tasks: Tasks) -> None:
+def test_a_diagram(tasks_in_a_file: Tasks) -> None:
+    tasks = tasks_in_a_file
     printed = tasks.run("diagram")
     assert printed["mermaid"].startswith("erDiagram")
     assert printed["file"] is None
@@ -178,7 +186,10 @@ def test_a_diagram(tasks: Tasks) -> None:
         (["diagram", "no.such.module"], "CommandError", 1),
     ],
 )
-def test_an_error_is_a_document(arguments: list[str], kind: str, code: int, tasks: Tasks) -> None:
+def test_an_error_is_a_document(
+    arguments: list[str], kind: str, code: int, tasks_in_a_file: Tasks
+) -> None:
+    tasks = tasks_in_a_file
     error = tasks.run(*arguments, code=code)["error"]
     assert error["type"] == kind
     assert error["message"]

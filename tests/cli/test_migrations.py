@@ -212,6 +212,7 @@ def test_migrate_asks_about_a_rename_on_a_terminal(project: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_person_at_a_terminal_types_the_code_of_a_plan(project: Path, url: str) -> None:
     run(project, url, "colonnade", "upgrade")
     run(project, url, "app.sample")
