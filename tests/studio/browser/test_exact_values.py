@@ -342,3 +342,16 @@ def test_signing_out_asks_about_unsaved_input(desk: Desk, open_page: OpenPage) -
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("dialog").get_by_role("button", name="Stay").click()
     expect(page.get_by_label("Name")).to_have_value("Typed")
+
+
+def test_a_link_to_a_text_that_is_no_row_is_refused(desk: Desk, open_page: OpenPage) -> None:
+    page = open_page(desk.server, f"tables/tickets/rows/{desk.add()}")
+    page.get_by_role("button", name="Link…").click()
+    dialog = page.get_by_role("dialog", name="Link shares")
+    dialog.get_by_role("combobox", name="Person").fill("nobody")
+    dialog.get_by_role("button", name="Link", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Choose a row.")
+    dialog.get_by_role("combobox", name="Person").fill("grace")
+    dialog.get_by_role("option", name="Grace").click()
+    dialog.get_by_role("button", name="Link", exact=True).click()
+    expect(page.get_by_text("Link added.")).to_be_visible()

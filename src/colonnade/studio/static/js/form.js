@@ -186,7 +186,7 @@ export class Part {
     /** @type {any} */
     this.original = undefined;
     /**
-     * The original as the editor reads it, so that another spelling of it is no change.
+     * The original as the editor reads it: the same value, spelled differently, is not a change.
      *
      * @type {any}
      */

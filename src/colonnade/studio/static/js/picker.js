@@ -119,7 +119,7 @@ export function createPicker(table, canClear, filters = () => []) {
     control.value = shown;
   }
 
-  /** Keep a text that is no row, so that it is not another row silently. */
+  /** Keep a text that matches no row: `read` refuses it, instead of saving the previous row. */
   function leave() {
     hide();
     if (control.value.trim() !== "") return;

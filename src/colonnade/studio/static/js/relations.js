@@ -5,6 +5,7 @@ import { RequestError, linkedQuery, send } from "./api.js";
 import { can, fieldOf, hasKey, keyOf, keySegment, labelOf, nounOf, pageUrl, rowUrl, tableNamed, tableUrl, words } from "./catalog.js";
 import { ask, closeButton, failure, openDialog, unlessTyped } from "./dialogs.js";
 import { button, el, fill, set, uniqueId } from "./dom.js";
+import { InvalidInput } from "./editor.js";
 import { Form, busy, formFooter } from "./form.js";
 import { Grid } from "./grid.js";
 import { notify } from "./notices.js";
@@ -218,10 +219,19 @@ class RelationSection extends HTMLElement {
     const form = new Form(inputsOf(relation.link ?? {}, null), null);
     form.write(Object.fromEntries(form.parts.map(({ input }) => [input.name, row === null ? input.initial : row[input.name]])));
     const footer = formFooter(row === null ? "Link" : "Save", closeButton());
+    const chosen = () => {
+      try {
+        return picker ? picker.read() : plain.value.trim();
+      } catch (error) {
+        if (!(error instanceof InvalidInput)) throw error;
+        return undefined; // a text that is that of no row
+      }
+    };
     const save = async () => {
-      const value = picker ? picker.read() : plain.value.trim();
       const body = row === null ? form.values() : form.all();
+      const value = chosen();
       if (value === undefined || value === null || value === "") {
+        form.fail("Choose a row.", []);
         control.focus();
         return;
       }
@@ -250,7 +260,7 @@ class RelationSection extends HTMLElement {
       form,
       footer.element,
     );
-    const isTyped = () => form.isChanged || (picker ? picker.read() !== undefined : row === null && plain.value !== "");
+    const isTyped = () => form.isChanged || (row === null && ![undefined, ""].includes(chosen()));
     const title = row === null ? `Link ${words(relation.name).toLowerCase()}` : "Change the link";
     const dialog = openDialog(title, [element], { canClose: unlessTyped(isTyped) });
     (row === null ? control : form.parts[0]?.editor.control)?.focus();
