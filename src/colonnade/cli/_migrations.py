@@ -22,6 +22,17 @@ from sqlalchemy.exc import SAWarning
 
 from colonnade.cli import _console
 from colonnade.cli._json_output import OutputFormat, findings_of, present
+from colonnade.cli._migration_texts import (
+    print_adoption,
+    print_current,
+    print_drift,
+    print_ejected,
+    print_files,
+    print_history,
+    print_plan,
+    print_revision,
+    print_run,
+)
 from colonnade.cli._reports import (
     AdoptReport,
     CurrentReport,
@@ -226,35 +237,7 @@ def run_migrate(
         put_aside=tuple(put_aside),
         not_migrated=unmanaged_table_counts(metadata),
     )
-    present(report, output_format, _print_revision)
-
-
-def _print_revision(report: MigrateReport) -> None:
-    if not report.files:
-        _console.out.print("No changes: the models match the history.")
-    else:
-        _print_files(report)
-        for step in report.steps:
-            _console.out.print(f"  {_console.escaped(step)}")
-        _console.out.print("Review it, then run: colonnade upgrade")
-    for label, count in report.not_migrated.items():
-        tables = "table" if count == 1 else "tables"
-        _console.err.print(
-            _console.escaped(
-                f"Not migrated: {count} {tables} of {label}, a separate MetaData. To migrate "
-                f'them too: [tool.colonnade] metadata = ["colonnade:SQLModel", "{label}"]'
-            )
-        )
-    if report.put_aside:
-        _console.err.print(
-            f"Still put aside: {', '.join(report.put_aside)}. To drop them: "
-            f"colonnade migrate {' '.join(f'--drop {name}' for name in report.put_aside)}"
-        )
-
-
-def _print_files(report: MigrateReport) -> None:
-    for file in report.files:
-        _console.out.print(_console.escaped(file))
+    present(report, output_format, print_revision)
 
 
 def _relative(path: Path) -> Path:
@@ -286,15 +269,12 @@ def run_revisions(
             allow=frozenset(allow), confirm=confirm, patience=patience, watcher=watcher,
             ask=_ask_for_code if sys.stdin.isatty() else None,
         )  # fmt: skip
-    messages = {script.revision: script.doc for script in history.revisions}
     ran = tuple(
-        RevisionRun(
-            revision, messages.get(revision, ""), round(watcher.seconds.get(revision, 0.0), 3)
-        )
-        for revision in done
+        RevisionRun(each.revision, each.message, round(watcher.seconds.get(each.revision, 0.0), 3))
+        for each in _named(history, done)
     )
     report = RunReport(str(database.url), ran, _heads(history, database))
-    present(report, output_format, _print_run)
+    present(report, output_format, print_run)
 
 
 def run_plan(
@@ -308,33 +288,14 @@ def run_plan(
     """Print what an upgrade or a downgrade would do."""
     history, _ = _project()
     plan = plan_migration(history, _database(history, url), direction, target, patience=patience)
-    messages = {script.revision: script.doc for script in history.revisions}
     report = PlanReport(
         database=plan.database,
-        revisions=tuple(RevisionName(each, messages.get(each, "")) for each in plan.revisions),
+        revisions=_named(history, plan.revisions),
         findings=findings_of(plan.findings),
         needs_confirmation=plan.needs_confirmation,
         code=plan.code,
     )
-    present(report, output_format, _print_plan)
-
-
-def _print_plan(report: PlanReport) -> None:
-    _console.out.print(_console.escaped(f"{report.database}: {_count(report.revisions)}"))
-    for revision in report.revisions:
-        _console.out.print(_console.escaped(f"  {revision.revision}  {revision.message}"))
-    for finding in report.findings:
-        _console.out.print(
-            f"[yellow]![/yellow] {_console.escaped(f'{finding.name}: {finding.why}')}"
-        )
-    if report.needs_confirmation:
-        _console.out.print(
-            f"To confirm it, if confirm = true: --confirm [bold]{report.code}[/bold]"
-        )
-
-
-def _count(revisions: Sequence[RevisionName]) -> str:
-    return "1 revision" if len(revisions) == 1 else f"{len(revisions)} revisions"
+    present(report, output_format, print_plan)
 
 
 def _ask_for_code(plan: Plan) -> str:
@@ -347,25 +308,19 @@ def _ask_for_code(plan: Plan) -> str:
 
 def _heads(history: History, database: Database) -> tuple[RevisionName, ...]:
     """The revisions that a database is at."""
+    return _named(history, current_revision(history, database)[0])
+
+
+def _named(history: History, revisions: Iterable[str]) -> tuple[RevisionName, ...]:
+    """Revisions with their messages."""
     messages = {script.revision: script.doc for script in history.revisions}
-    heads, _ = current_revision(history, database)
-    return tuple(RevisionName(head, messages.get(head, "")) for head in heads)
-
-
-def _names(heads: Sequence[RevisionName]) -> list[str]:
-    return [f"{head.revision} ({head.message})" for head in heads] or ["no revision"]
-
-
-def _print_run(report: RunReport) -> None:
-    nothing = "" if report.ran else "Nothing to do: "
-    revision = ", ".join(_names(report.heads))
-    _console.out.print(_console.escaped(f"{nothing}{report.database} is at {revision}."))
+    return tuple(RevisionName(each, messages.get(each, "")) for each in revisions)
 
 
 def run_current(url: str | None, output_format: OutputFormat = OutputFormat.TEXT) -> None:
     """Show the current revision of a database."""
     history, _ = _project()
-    present(report_current(history, _database(history, url)), output_format, _print_current)
+    present(report_current(history, _database(history, url)), output_format, print_current)
 
 
 def report_current(history: History, database: Database) -> CurrentReport:
@@ -381,16 +336,6 @@ def report_current(history: History, database: Database) -> CurrentReport:
         current_revision(history, database)[1],
         _unfinished(history, database),
     )
-
-
-def _print_current(report: CurrentReport) -> None:
-    position = f", {report.behind} behind" if report.behind else ", the newest"
-    if not (report.behind or report.heads):
-        position = ""
-    for name in _names(report.heads):
-        _console.out.print(_console.escaped(f"{report.database}: {name}{position}"))
-    for interrupted in report.unfinished:
-        _console.out.print(f"[yellow]![/yellow] {_console.escaped(interrupted.what)}")
 
 
 def _unfinished(history: History, database: Database) -> tuple[UnfinishedRun, ...]:
@@ -422,7 +367,7 @@ def run_history(url: str | None, output_format: OutputFormat) -> None:
         for script in history.revisions
     )
     report = HistoryReport(str(database.url), revisions, unfinished)
-    present(report, output_format, _print_history)
+    present(report, output_format, print_history)
 
 
 def _before(down_revision: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -430,20 +375,6 @@ def _before(down_revision: str | Sequence[str] | None) -> tuple[str, ...]:
     if isinstance(down_revision, str):
         return (down_revision,)
     return tuple(down_revision or ())
-
-
-def _print_history(report: HistoryReport) -> None:
-    if not report.revisions:
-        _console.out.print("No revisions yet. Run `colonnade migrate` to write the first.")
-    for revision in report.revisions:
-        mark = "[green]✓[/green]" if revision.is_applied else "·"
-        if revision.is_unfinished:
-            mark = "[yellow]![/yellow]"
-        marker = "  [bold]<- here[/bold]" if revision.is_current else ""
-        line = _console.escaped(f"{revision.revision}  {revision.message}")
-        _console.out.print(f"{mark} {line}{marker}")
-    for interrupted in report.unfinished:
-        _console.out.print(_console.escaped(interrupted.what))
 
 
 def run_drift(
@@ -458,25 +389,12 @@ def run_drift(
             history, None if offline else database, metadata, url=replay_url, watcher=watcher
         )
     report = DriftReport(None if offline else str(database.url), _differences(drift))
-    present(report, output_format, _print_drift)
+    present(report, output_format, print_drift)
     return not drift
 
 
 def _differences(drift: Iterable[Drift]) -> tuple[Difference, ...]:
     return tuple(Difference(each.between, each.what) for each in drift)
-
-
-def _print_differences(differences: Iterable[Difference]) -> None:
-    for difference in differences:
-        _console.out.print(f"[red]✗[/red] {_console.escaped(difference.what)}")
-
-
-def _print_drift(report: DriftReport) -> None:
-    _print_differences(report.differences)
-    if not report.differences:
-        offline = report.database is None
-        sides = "Models and history" if offline else "Models, history and database"
-        _console.out.print(f"[green]✓[/green] {sides} agree.")
 
 
 def run_squash(
@@ -513,21 +431,14 @@ def run_merge(message: str | None, output_format: OutputFormat) -> None:
     path = merge(history, message)
     script = next(each for each in History(history.project).revisions if Path(each.path) == path)
     report = MigrateReport((str(_relative(path)),), script.revision, script.doc)
-    present(report, output_format, _print_files)
+    present(report, output_format, print_files)
 
 
 def run_eject(output_format: OutputFormat) -> None:
     """Write Alembic's files into the project."""
     project = Project.find(Path.cwd())
     report = MigrateReport(tuple(str(_relative(path)) for path in eject(project)))
-    present(report, output_format, _print_ejected)
-
-
-def _print_ejected(report: MigrateReport) -> None:
-    _print_files(report)
-    _console.out.print(
-        "These files are part of your project now. The commands of Alembic and Colonnade use them."
-    )
+    present(report, output_format, print_ejected)
 
 
 def run_adopt(
@@ -568,16 +479,7 @@ def run_adopt(
         notes=tuple(adoption.notes),
         differences=_differences(differences),
     )
-    present(report, output_format, _print_adoption)
+    present(report, output_format, print_adoption)
     if output_format is OutputFormat.TEXT and project.models is None and project.app is None:
         module = ".".join(output.with_suffix("").parts)
         _console.panel("In pyproject.toml", ["\\[tool.colonnade]", f'models = "{module}"'])
-
-
-def _print_adoption(report: AdoptReport) -> None:
-    _console.out.print(f"{_console.escaped(report.module)}: {', '.join(report.models)}")
-    for path in report.revisions:
-        _console.out.print(_console.escaped(path))
-    for note in report.notes:
-        _console.out.print(f"[yellow]note:[/yellow] {_console.escaped(note)}")
-    _print_differences(report.differences)
