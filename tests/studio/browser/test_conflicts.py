@@ -68,6 +68,8 @@ def test_a_session_that_ends_loses_no_input(library: Library, open_page: OpenPag
     key = library.add("Author", name="Ada")
     page = open_page(library.server, f"tables/authors/rows/{key}")
     page.get_by_label("Name").fill("Typed before")
+    # The whole page, whose last request would ask for the sign-in first.
+    expect(page.locator("#relation-books")).to_contain_text("None.")
     library.users.clear()
     page.get_by_role("button", name="Save").click()
     dialog = page.get_by_role("dialog", name="Sign in")
