@@ -49,7 +49,9 @@ def temporary(
     _colonnade_run: Run, _colonnade_database_option: str, tmp_path: Path
 ) -> Iterator[TemporaryDatabase]:
     """A temporary database with the tables, of each kind."""
-    run = Run(_colonnade_run.project, tmp_path, "x", _colonnade_run._server)
+    # Directories of two workers have the same name, which databases on one server get, too.
+    process = f"{_colonnade_run._process}_x"
+    run = Run(_colonnade_run.project, tmp_path, process, _colonnade_run._server)
     backend = run.backend(_colonnade_database_option)
     temporary = backend.create(make_tables)
     yield temporary
