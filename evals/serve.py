@@ -17,7 +17,7 @@ connect = sqlite3.connect
 
 
 def counting_connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
-    connection = connect(*args, **kwargs)
+    connection: sqlite3.Connection = connect(*args, **kwargs)
     connection.set_trace_callback(count)
     return connection
 
@@ -43,7 +43,7 @@ def counted(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None
 
 
 if __name__ == "__main__":
-    sqlite3.connect = counting_connect
+    sqlite3.connect = counting_connect  # type: ignore[assignment]  # it is overloaded
     sys.path.insert(0, "")
     from app.main import app  # type: ignore[import-not-found]  # the result's
 
