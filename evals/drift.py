@@ -4,6 +4,7 @@ Run by the result's own Python, in its directory: ``python drift.py URL``.
 """
 
 import sys
+from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -13,11 +14,12 @@ from sqlmodel import SQLModel
 OF_TOOLS = ("alembic_version", "colonnade_")
 
 
-def of_a_tool(difference: object) -> bool:
+def of_a_tool(difference: Any) -> bool:
     """Whether it is a table that the migrations or the library keep for themselves."""
     if not isinstance(difference, tuple) or difference[0] not in {"remove_table", "remove_index"}:
         return False
-    table = getattr(difference[1], "table", difference[1])
+    changed: Any = difference[1]
+    table: Any = changed.table if hasattr(changed, "table") else changed
     return str(table.name).startswith(OF_TOOLS)
 
 
