@@ -190,3 +190,20 @@ def copy_of_result(result: Result, tmp_path_factory: pytest.TempPathFactory) -> 
     shutil.copytree(result.directory, directory, symlinks=True)
     yield Result(directory)
     shutil.rmtree(directory)
+
+
+@pytest.fixture
+def start(request: pytest.FixtureRequest, result: Result, tmp_path: Path) -> Result:
+    """The application with which the agent began, in the environment of the result."""
+    side = "colonnade" if (result.directory / ".venv/bin/colonnade").exists() else "plain"
+    directory = tmp_path / "start"
+    shutil.copytree(request.path.parent / "start" / side, directory)
+    (directory / ".venv").symlink_to(result.directory / ".venv")
+    return Result(directory)
+
+
+@pytest.fixture
+def earlier_database(empty_database: TryDatabase, start: Result) -> TryDatabase:
+    """A database that the ``migrate.sh`` of the start has made, not yet that of the result."""
+    start.run("bash", "migrate.sh", url=empty_database.url)
+    return empty_database
