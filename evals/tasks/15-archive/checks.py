@@ -83,7 +83,7 @@ def test_an_archived_project_is_gone(client: Client) -> None:
     assert ids(client, "/projects", q="gard") == []
 
 
-def test_nothing_is_deleted_from_the_tables(client: Client, database: TryDatabase) -> None:
+def test_a_restored_project_has_its_tasks(client: Client) -> None:
     garden = project(client, "Unmistakable")
     task(client, garden)
     archive(client, f"/projects/{garden}")
