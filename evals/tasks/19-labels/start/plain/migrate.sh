@@ -1,0 +1,2 @@
+set -e
+.venv/bin/alembic upgrade head
