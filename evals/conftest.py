@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -97,11 +98,16 @@ def result(request: pytest.FixtureRequest) -> Result:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL server."""
-    server = get_server(tmp_path_factory.mktemp("pg"))
-    yield server.get_uri()
-    server.cleanup()
+def postgresql() -> Iterator[str]:
+    """The URL of a PostgreSQL server.
+
+    Its files are not below pytest's directory: each run of pytest closes that to other users, and
+    a server that root starts runs as another user.
+    """
+    with TemporaryDirectory(prefix="evals-pg-") as directory:
+        server = get_server(Path(directory))
+        yield server.get_uri()
+        server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
