@@ -81,8 +81,9 @@ def prepare(
 def check(task: str, directory: Path, report: Path | None = None) -> None:
     """Check what an agent built: run the task's hidden checks on SQLite and PostgreSQL."""
     outcomes = Outcomes()
+    # Not two arguments: pytest would take the directory for one with tests, and load its conftest.
     arguments = ["-c", HERE / "pytest.ini", "--rootdir", HERE, TASKS[task] / "checks.py",
-                 "--result", directory]  # fmt: skip
+                 f"--result={directory}"]  # fmt: skip
     pytest.main(list(map(str, arguments)), plugins=[outcomes])
     failed = [point for point, passed in outcomes.points.items() if not passed]
     result = Report(
