@@ -8,6 +8,7 @@ from evals.conftest import Result, TryDatabase
 
 MUTANTS = Path(__file__).parent / "mutants"
 TABLES = ("rooms", "bookings")
+without_mutant: dict[str, int] = {}  # what the tests return, on each kind of database
 
 
 @pytest.fixture
@@ -57,7 +58,9 @@ def notices(tests: Result, database: TryDatabase, mutant: str) -> bool:
     path = tests.directory / patch["file"]
     source = path.read_text()
     assert source.count(patch["old"]) == 1, "the mutant does not match the application"
-    assert run(tests, database)[0] == 0, "the tests fail without a mutant, too"
+    if database.kind not in without_mutant:
+        without_mutant[database.kind] = run(tests, database)[0]
+    assert without_mutant[database.kind] == 0, "the tests fail without a mutant, too"
     path.write_text(source.replace(patch["old"], patch["new"]))
     return run(tests, database)[0] == 1
 
