@@ -88,7 +88,9 @@ class Client(httpx.Client):
         self.get(url, **kwargs)
         before = self.statements()
         assert self.get(url, **kwargs).status_code == 200
-        return self.statements() - before
+        sent = self.statements() - before
+        assert sent, "no statement was counted: how does it open the database?"
+        return sent
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ that a result may lack.
 """
 
 import sqlite3
+import sqlite3.dbapi2
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -43,7 +44,8 @@ def counted(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None
 
 
 if __name__ == "__main__":
-    sqlite3.connect = counting_connect  # type: ignore[assignment]  # it is overloaded
+    # aiosqlite uses the one name, SQLAlchemy the other.
+    sqlite3.connect = sqlite3.dbapi2.connect = counting_connect  # type: ignore[assignment]
     sys.path.insert(0, "")
     from app.main import app  # type: ignore[import-not-found]  # the result's
 
