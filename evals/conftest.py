@@ -6,10 +6,12 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Barrier
 from typing import Any
 from uuid import uuid4
 
@@ -91,6 +93,18 @@ class Client(httpx.Client):
         sent = self.statements() - before
         assert sent, "no statement was counted: how does it open the database?"
         return sent
+
+
+def at_once(*requests: Callable[[], httpx.Response]) -> list[httpx.Response]:
+    """Send requests at the same moment, each from a thread. Returns their answers in order."""
+    start = Barrier(len(requests))
+
+    def send(request: Callable[[], httpx.Response]) -> httpx.Response:
+        start.wait()
+        return request()
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        return list(pool.map(send, requests))
 
 
 @pytest.fixture(scope="session")

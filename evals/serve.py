@@ -8,25 +8,47 @@ import sqlite3
 import sqlite3.dbapi2
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Self
 
 import uvicorn
 
-TRANSACTION = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PRAGMA", "--")
+TRANSACTION = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PRAGMA")
 statements: list[str] = []
 connect = sqlite3.connect
 
 
-def counting_connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
-    connection: sqlite3.Connection = connect(*args, **kwargs)
-    connection.set_trace_callback(count)
-    return connection
-
-
 def count(statement: str) -> None:
-    # sqlite3 reports the statements of triggers and of foreign keys as comments.
     if not statement.lstrip().upper().startswith(TRANSACTION):
         statements.append(statement)
+
+
+class CountingCursor(sqlite3.Cursor):
+    """A cursor that counts what it sends. ``executemany`` counts as one statement."""
+
+    def execute(self, sql: str, *args: Any) -> Self:
+        count(sql)
+        return super().execute(sql, *args)
+
+    def executemany(self, sql: str, *args: Any) -> Self:
+        count(sql)
+        return super().executemany(sql, *args)
+
+
+class CountingConnection(sqlite3.Connection):
+    """A connection that counts what it sends."""
+
+    def cursor(self, factory: Any = CountingCursor) -> Any:
+        return super().cursor(factory)
+
+    def execute(self, sql: str, *args: Any) -> Any:
+        return self.cursor().execute(sql, *args)
+
+    def executemany(self, sql: str, *args: Any) -> Any:
+        return self.cursor().executemany(sql, *args)
+
+
+def counting_connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+    return connect(*args, factory=CountingConnection, **kwargs)
 
 
 def counted(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
@@ -44,7 +66,7 @@ def counted(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None
 
 
 if __name__ == "__main__":
-    # aiosqlite uses the one name, SQLAlchemy the other.
+    # The synchronous driver of SQLAlchemy calls the one, aiosqlite the other.
     sqlite3.connect = sqlite3.dbapi2.connect = counting_connect  # type: ignore[assignment]
     sys.path.insert(0, "")
     from app.main import app  # type: ignore[import-not-found]  # the result's
