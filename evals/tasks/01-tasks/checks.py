@@ -2,7 +2,6 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-
 from evals.conftest import Client, at_once
 
 
