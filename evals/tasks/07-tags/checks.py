@@ -189,7 +189,7 @@ def test_the_same_new_tags_at_once_are_made_once(client: Client) -> None:
         )
         assert [answer.status_code for answer in answers] == [201] * 4
         assert [answer.json()["tags"] for answer in answers] == [sorted(names)] * 4
-        assert {name: counts(client).get(name) for name in names} == dict.fromkeys(names, 4)
+        assert dict.fromkeys(names, 4).items() <= counts(client).items()
 
 
 def test_tags_added_at_once_are_all_there_and_once(client: Client) -> None:
