@@ -211,7 +211,6 @@ def test_two_changes_at_once_do_not_mix(client: Client) -> None:
             *[lambda url=url, tags=tags: client.patch(url, json={"tags": tags}) for tags in sets]
         )
         assert [answer.status_code for answer in answers] == [200] * 3
-        assert [answer.json()["tags"] for answer in answers] == sets
         assert client.get(url).json()["tags"] in sets
 
 

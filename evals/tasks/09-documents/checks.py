@@ -177,9 +177,7 @@ def test_with_the_star_nobody_is_refused_or_lost(client: Client) -> None:
         )
         assert [answer.status_code for answer in answers] == [200, 200]
         assert texts(client, url) == ("Map", "Draw")
-        tags = {tag, *(answer.headers["ETag"] for answer in answers)}
-        assert len(tags) == 3
-        assert tag_of(client, url) in tags - {tag}
+        assert tag_of(client, url) in {answer.headers["ETag"] for answer in answers} - {tag}
 
 
 def test_a_tag_survives_a_restart(
