@@ -16,6 +16,13 @@ from colonnade.resources.descriptions._resource_description import (
     ResourceDescription,
 )
 from colonnade.resources.descriptions._studio_view import StudioView
+from colonnade.resources.in_process._readable_tables import ReadableTable, readable_tables
+from colonnade.resources.in_process._requests import api_scope, path_of_table
+from colonnade.resources.in_process._served_tables import (
+    ServedTable,
+    refuse_parameters,
+    served_tables,
+)
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._exception_handlers import problems
 from colonnade.resources.routes._names import path_of
@@ -31,14 +38,21 @@ __all__ = [
     "Operation",
     "Problem",
     "ReadYourWrites",
+    "ReadableTable",
     "RelationDescription",
     "Resource",
     "ResourceDescription",
+    "ServedTable",
     "StudioView",
     "Unscoped",
+    "api_scope",
     "included_routers",
     "inclusion_prefixes",
     "mounts_with",
     "path_of",
+    "path_of_table",
     "problems",
+    "readable_tables",
+    "refuse_parameters",
+    "served_tables",
 ]

@@ -10,19 +10,8 @@ from collections.abc import Sequence
 from fastapi import Request, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from colonnade.resources import ServedTable, api_scope
 from colonnade.studio._security import DATA_HEADERS
-from colonnade.studio._served_tables import ServedTable
-
-_OF_THE_ROUTE = (
-    "endpoint",
-    "fastapi",
-    "fastapi_function_astack",
-    "fastapi_inner_astack",
-    "path_params",
-    "route",
-    "router",
-)
-"""What FastAPI and Starlette have added to the scope for the route of Studio."""
 
 
 class InProcessResponse(Response):
@@ -68,31 +57,6 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive_again
-
-
-def api_scope(scope: Scope, table: ServedTable, below: str) -> Scope:
-    """The scope of the request to a Resource.
-
-    Args:
-        scope: The scope of a request of Studio.
-        table: The table.
-        below: The path below that of the Resource.
-    """
-    path = f"{path_of_table(scope, table)}{below}"
-    others = {key: value for key, value in scope.items() if key not in _OF_THE_ROUTE}
-    others = {key: value for key, value in others.items() if not key.startswith("colonnade.")}
-    return {**others, "path": path, "raw_path": path.encode(), "path_params": {}}
-
-
-def path_of_table(scope: Scope, table: ServedTable) -> str:
-    """The path of a Resource in the application that a request of Studio has reached."""
-    return f"{_root(scope)}{table.path}"
-
-
-def _root(scope: Scope) -> str:
-    """What the path of the scope begins with if the application is mounted below it."""
-    root = str(scope.get("root_path", ""))
-    return root if str(scope["path"]).startswith(f"{root}/") else ""
 
 
 def _headers(

@@ -15,9 +15,8 @@ from colonnade.database import Database
 from colonnade.errors import ColonnadeError
 from colonnade.models import Shape, is_reflected
 from colonnade.project import Project
-from colonnade.studio._readable_tables import ReadableTable, readable_tables
+from colonnade.resources import ReadableTable, ServedTable, readable_tables
 from colonnade.studio._security import DATA_HEADERS
-from colonnade.studio._served_tables import ServedTable
 from colonnade.studio._table_facts import table_facts
 from colonnade.studio.diagram import SchemaGraph, svg
 

@@ -15,9 +15,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from colonnade.errors import ModelError
-from colonnade.resources import Resource
+from colonnade.resources import (
+    Resource,
+    ServedTable,
+    readable_tables,
+    refuse_parameters,
+    served_tables,
+)
 from colonnade.studio._in_process import InProcessResponse
-from colonnade.studio._readable_tables import readable_tables
 from colonnade.studio._schema_routes import SchemaRoutes
 from colonnade.studio._security import (
     DATA_HEADERS,
@@ -26,7 +31,6 @@ from colonnade.studio._security import (
     refuse_other_origins,
     refuse_writes_without_token,
 )
-from colonnade.studio._served_tables import ServedTable, refuse_parameters, served_tables
 
 STATIC = Path(str(files("colonnade.studio") / "static"))
 
@@ -115,7 +119,7 @@ class Studio:
         if not prefix.startswith("/") or prefix.endswith("/"):
             raise ModelError(f"prefix={prefix!r} must begin with / and not end with it: /studio.")
         for resource in resources or ():
-            refuse_parameters(resource, resource.prefix)
+            refuse_parameters(resource, resource.prefix, "Studio")
         self._app = app
         self._resources = resources
         self._prefix = prefix
@@ -129,7 +133,7 @@ class Studio:
     @cached_property
     def tables(self) -> dict[str, ServedTable]:
         """The tables by their ids, as they are when the first request arrives."""
-        return served_tables(self._app, self._resources)
+        return served_tables(self._app, self._resources, "Studio")
 
     def _api(self, dependencies: Sequence[params.Depends]) -> APIRouter:
         """The routes with data, which the dependencies guard."""

@@ -1,4 +1,4 @@
-"""``ServedTable``: a Resource in Studio, and where its requests go."""
+"""``ServedTable``: a Resource that is called in process, and where its requests go."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,17 +9,22 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from colonnade.errors import ModelError
-from colonnade.resources import Resource, included_routers, inclusion_prefixes, mounts_with
+from colonnade.resources._fastapi_compat import (
+    included_routers,
+    inclusion_prefixes,
+    mounts_with,
+)
+from colonnade.resources._resource import Resource
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedTable:
-    """A Resource in Studio.
+    """A Resource that Studio or the tools of agents call in process.
 
     Attributes:
-        id: Its name in the URLs of Studio.
+        id: Its name there.
         resource: The Resource.
-        router: The ASGI app that serves it: the router of the application, or Studio's own for a
+        router: The ASGI app that serves it: the router of the application, or a private one for a
             Resource that the application does not include.
         path: The path of the Resource there.
         is_public: Whether the application includes it, so that its path is one of the API.
@@ -32,12 +37,15 @@ class ServedTable:
     is_public: bool
 
 
-def served_tables(app: FastAPI, resources: Sequence[Resource] | None) -> dict[str, ServedTable]:
-    """The Resources in Studio by their ids.
+def served_tables(
+    app: FastAPI, resources: Sequence[Resource] | None, caller: str
+) -> dict[str, ServedTable]:
+    """The Resources that are called in process, by their ids.
 
     Args:
         app: The application.
         resources: The Resources; None for all that the application includes.
+        caller: What calls them, for messages: ``Studio``.
 
     Raises:
         ModelError: The path of a Resource has a parameter, or a mounted app includes it.
@@ -50,12 +58,12 @@ def served_tables(app: FastAPI, resources: Sequence[Resource] | None) -> dict[st
         path = f"{prefixes[0] if prefixes else ''}{resource.prefix}"
         if "{" in path:
             if resources is None:
-                continue  # its requests need values that Studio does not know
-            refuse_parameters(resource, path)
+                continue  # its requests need values that the caller does not know
+            refuse_parameters(resource, path, caller)
         if not prefixes and (mounts := mounts_with(app, resource)):
             raise ModelError(
                 f"The app at {mounts[0]} includes the Resource of {resource.model.__name__}, whose "
-                f"dependencies would be missing here. Mount a Studio in that app."
+                f"dependencies would be missing here. Add {caller} to that app."
             )
         name = next(each for each in _ids(path) if each not in tables)
         if not prefixes:
@@ -67,16 +75,16 @@ def served_tables(app: FastAPI, resources: Sequence[Resource] | None) -> dict[st
     return tables
 
 
-def refuse_parameters(resource: Resource, path: str) -> None:
-    """Refuse a Resource whose requests need values that Studio does not know.
+def refuse_parameters(resource: Resource, path: str, caller: str) -> None:
+    """Refuse a Resource whose requests need values that the caller does not know.
 
     Raises:
         ModelError: Its path has a parameter.
     """
     if "{" in path:
         raise ModelError(
-            f"Studio cannot show the Resource of {resource.model.__name__}, whose path {path} "
-            f"has a parameter. Add a Resource without one for Studio."
+            f"{caller} cannot show the Resource of {resource.model.__name__}, whose path {path} "
+            f"has a parameter. Add a Resource without one."
         )
 
 

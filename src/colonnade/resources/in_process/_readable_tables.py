@@ -11,9 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from colonnade.models import Shape
-from colonnade.resources import FieldDescription, ResourceDescription
-from colonnade.studio._in_process import path_of_table
-from colonnade.studio._served_tables import ServedTable
+from colonnade.resources.descriptions._resource_description import (
+    FieldDescription,
+    ResourceDescription,
+)
+from colonnade.resources.in_process._requests import path_of_table
+from colonnade.resources.in_process._served_tables import ServedTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ async def readable_tables(
     request has the path of the table.
 
     Args:
-        tables: The tables of Studio.
+        tables: The tables.
         request: The request.
     """
     readable = {}
@@ -57,7 +60,7 @@ async def readable_tables(
 
 
 def _request_to(table: ServedTable, request: Request) -> Request:
-    """The request of Studio with the path of a table, which guards may read."""
+    """The request with the path of a table, which guards may read."""
     path = path_of_table(request.scope, table)
     return Request({**request.scope, "path": path, "raw_path": path.encode()}, request.receive)
 

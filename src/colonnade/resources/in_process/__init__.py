@@ -1,0 +1,1 @@
+"""Calls of Resources in process: by Studio, and by the tools of agents."""

@@ -1,0 +1,45 @@
+"""The scope of a request that is made in process: that of another one, with another path.
+
+So whatever the application's middleware found out about the request, such as the user of a session,
+holds here as well.
+"""
+
+from starlette.types import Scope
+
+from colonnade.resources.in_process._served_tables import ServedTable
+
+_OF_THE_ROUTE = (
+    "endpoint",
+    "fastapi",
+    "fastapi_function_astack",
+    "fastapi_inner_astack",
+    "path_params",
+    "route",
+    "router",
+)
+"""What FastAPI and Starlette have added to the scope for the route of the first request."""
+
+
+def api_scope(scope: Scope, table: ServedTable, below: str) -> Scope:
+    """The scope of the request to a Resource.
+
+    Args:
+        scope: The scope of the first request.
+        table: The table.
+        below: The path below that of the Resource.
+    """
+    path = f"{path_of_table(scope, table)}{below}"
+    others = {key: value for key, value in scope.items() if key not in _OF_THE_ROUTE}
+    others = {key: value for key, value in others.items() if not key.startswith("colonnade.")}
+    return {**others, "path": path, "raw_path": path.encode(), "path_params": {}}
+
+
+def path_of_table(scope: Scope, table: ServedTable) -> str:
+    """The path of a Resource in the application that the first request has reached."""
+    return f"{_root(scope)}{table.path}"
+
+
+def _root(scope: Scope) -> str:
+    """What the path of the scope begins with if the application is mounted below it."""
+    root = str(scope.get("root_path", ""))
+    return root if str(scope["path"]).startswith(f"{root}/") else ""
