@@ -27,7 +27,9 @@ from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._exception_handlers import problems
 from colonnade.resources.routes._names import path_of
 from colonnade.resources.routes._read_your_writes import ReadYourWrites
+from colonnade.resources.routes._route import GeneratedRoute, ResourceRoute
 from colonnade.resources.routes._route_builder import Operation
+from colonnade.resources.routes._shared_session import SharedSession, share_session
 
 __all__ = [
     "OPERATIONS",
@@ -35,6 +37,7 @@ __all__ = [
     "ActionDescription",
     "EnvelopeField",
     "FieldDescription",
+    "GeneratedRoute",
     "Operation",
     "Problem",
     "ReadYourWrites",
@@ -42,7 +45,9 @@ __all__ = [
     "RelationDescription",
     "Resource",
     "ResourceDescription",
+    "ResourceRoute",
     "ServedTable",
+    "SharedSession",
     "StudioView",
     "Unscoped",
     "api_scope",
@@ -55,4 +60,5 @@ __all__ = [
     "readable_tables",
     "refuse_parameters",
     "served_tables",
+    "share_session",
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from colonnade.resources.routes._overrides import OverrideSession
+from colonnade.resources.routes._shared_session import SharedSession
 
 _KEY = "colonnade.request_context"
 
@@ -24,6 +25,20 @@ class RequestContext:
     request: Request | None = None
     session: OverrideSession | None = None
     outside: Request | None = None
+
+    def may_call_committed(self, *, waiting: bool) -> bool:
+        """Whether a write has been committed, so that the hooks after the commit may run.
+
+        Args:
+            waiting: Whether there are such hooks.
+
+        Raises:
+            Problem: 409, the commit is that of several requests, for which hooks cannot wait.
+        """
+        if not isinstance(self.session, SharedSession):
+            return True
+        self.session.after_write(waiting=waiting)
+        return False
 
 
 NO_CONTEXT = RequestContext()

@@ -32,6 +32,7 @@ from colonnade.resources.routes._request_context import (
     clear_context,
     set_context,
 )
+from colonnade.resources.routes._shared_session import shared_session
 from colonnade.rows import UnreadableRowError
 from colonnade.writes import RejectedError, unavailable_of
 
@@ -111,7 +112,10 @@ class ResourceRoute(APIRoute):
 
         async def respond(request: Request) -> Response:
             try:
-                if self.db is not None and is_overridden(self.db, request):
+                if (shared := shared_session(request, self.db)) is not None:
+                    set_context(request, RequestContext(session=shared))
+                    response = await handle(request)
+                elif self.db is not None and is_overridden(self.db, request):
                     async with override_session(self.db, request) as session:
                         set_context(request, RequestContext(session=session))
                         response = await handle(request)

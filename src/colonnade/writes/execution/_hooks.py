@@ -1,7 +1,7 @@
 """Hooks: functions that run before and after a write, in its transaction, or after its commit."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, iscoroutinefunction, signature
 from typing import Any, Literal, TypeVar
@@ -135,6 +135,10 @@ class Hooks:
     def at(self, moment: Moment, kind: WriteKind) -> list[Hook]:
         """The hooks of a moment."""
         return self._hooks.get((moment, kind), [])
+
+    def waiting(self, kinds: Iterable[WriteKind]) -> bool:
+        """Whether a hook runs after the commit of writes of these kinds."""
+        return any(self.at("committed", kind) for kind in kinds)
 
     def of_kinds(self, kinds: tuple[str, ...]) -> list[Hook]:
         """All hooks of some kinds of writes."""

@@ -84,8 +84,10 @@ async def run_nested(
         if changes.has_hooks or getattr(error, "status_code", 422) >= 500:
             raise
         response = await attempt(one_by_one=True)
-    for hooks, kind, arguments in committed:
-        await hooks.run_committed(kind, arguments, provided)
+    waiting = any(hooks.waiting((kind,)) for hooks, kind, _ in committed)
+    if context_of(request).may_call_committed(waiting=waiting):
+        for hooks, kind, arguments in committed:
+            await hooks.run_committed(kind, arguments, provided)
     return response
 
 

@@ -1,0 +1,205 @@
+"""What the tools of agents take: their arguments, checked before anything is read or written."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+MAX_ROWS = 100
+"""Maximum number of rows in an answer, since all of them go into the context of a model."""
+
+DEFAULT_ROWS = 20
+
+MAX_CHANGES = 100
+"""Maximum number of changes in one call."""
+
+MAX_TEXT = 10_000
+"""Maximum length of a text in a filter, in characters."""
+
+MAX_VALUES = 100
+"""Maximum number of values in a list of a filter."""
+
+Scalar = StrictBool | StrictInt | StrictFloat | Annotated[StrictStr, Field(max_length=MAX_TEXT)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Names = Annotated[list[Name], Field(max_length=50)]
+Key = Annotated[
+    Scalar | dict[str, Scalar],
+    Field(description='The primary key: 3, or {"team_id": 1, "user_id": 2} if it has several.'),
+]
+Filters = Annotated[
+    dict[Name, Scalar | Annotated[list[Scalar], Field(max_length=MAX_VALUES)]],
+    Field(
+        max_length=50,
+        description=(
+            'Conditions that must all hold: {"status": "open", "due__lt": "2026-01-31T00:00:00Z", '
+            '"title__icontains": "report", "id__in": [1, 2], "closed_at__is_null": true, '
+            '"project__slug": "web"}. `describe` lists the filters of each field.'
+        ),
+    ),
+]
+Where = Annotated[
+    dict[str, Any],
+    Field(
+        description='Conditions with and, or, not: {"or": [{"status": "open"}, {"hours__gt": 3}]}.'
+    ),
+]
+Limit = Annotated[int, Field(ge=1, le=MAX_ROWS)]
+Table = Annotated[Name, Field(description="A name from `describe`.")]
+
+
+class Arguments(BaseModel):
+    """The arguments of a tool. Unknown ones are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class DescribeArguments(Arguments):
+    """The arguments of ``describe``."""
+
+    tables: Names = Field(
+        default=[], description="The tables to describe in detail; all in brief by default."
+    )
+
+
+class _Selection(Arguments):
+    table: Table
+    fields: Names = Field(default=[], description="The fields of a row; all by default.")
+    include: Names = Field(
+        default=[],
+        description='Relations to add to each row: ["project", "tasks:5"], or ["tasks.count"].',
+    )
+
+
+class FindArguments(_Selection):
+    """The arguments of ``find``."""
+
+    filters: Filters = {}
+    where: Where | None = None
+    order_by: Names = Field(default=[], description='["-created_at", "title"]; - is descending.')
+    limit: Limit = DEFAULT_ROWS
+    cursor: str | None = Field(default=None, description="`next` of the page before.")
+    count: Literal["exact", "estimated"] | None = Field(
+        default=None, description="Count all rows that match as well."
+    )
+
+
+class ReadArguments(_Selection):
+    """The arguments of ``read``."""
+
+    key: Key
+    relation: Name | None = Field(
+        default=None, description="Read the rows of this relation instead of the row."
+    )
+    limit: Limit = Field(default=DEFAULT_ROWS, description="The maximum for a relation.")
+    cursor: str | None = Field(default=None, description="`next` of the page of a relation before.")
+
+
+class AggregateArguments(Arguments):
+    """The arguments of ``aggregate``."""
+
+    table: Table
+    aggregate: Names = Field(
+        default=["count"],
+        description='["count", "hours.sum"]: count, count_distinct, sum, avg, min, max.',
+    )
+    group_by: Names = Field(
+        default=[], description='["status", "project.slug", "created_at.month"].'
+    )
+    filters: Filters = {}
+    where: Where | None = None
+    having: Where | None = Field(default=None, description='{"count__gt": 3}.')
+    order_by: Names = Field(default=[], description='Names above: ["-count"].')
+    tz: Name | None = Field(default=None, description="Of time buckets, such as Europe/Berlin.")
+    limit: Limit = MAX_ROWS
+    cursor: str | None = Field(default=None, description="`next` of the page before.")
+
+
+class ExplainArguments(FindArguments):
+    """The arguments of ``explain``: those of ``find``, or a key."""
+
+    key: Key | None = None
+
+
+class _Change(Arguments):
+    table: Table
+
+
+class Create(_Change):
+    """A new row."""
+
+    action: Literal["create"]
+    values: dict[str, Any] = Field(description="As `describe` says, with nested rows if it may.")
+
+
+class Upsert(_Change):
+    """A row that is created, or changed if another has the same unique value."""
+
+    action: Literal["upsert"]
+    on_conflict: Names = Field(min_length=1, description='The unique fields: ["slug"].')
+    values: dict[str, Any]
+
+
+class _OfRow(_Change):
+    key: Key
+    etag: str | None = Field(
+        default=None, description="`etag` from `read`: refuse it if the row has changed since."
+    )
+
+
+class Update(_OfRow):
+    """Changes of a row: only what ``values`` names."""
+
+    action: Literal["update"]
+    values: dict[str, Any]
+
+
+class Replace(_OfRow):
+    """All values of a row, where the client chooses its key."""
+
+    action: Literal["replace"]
+    values: dict[str, Any]
+
+
+class Delete(_OfRow):
+    """A row to delete."""
+
+    action: Literal["delete"]
+
+
+class _OfLink(_Change):
+    key: Key
+    relation: Name
+    target: Key
+
+
+class Link(_OfLink):
+    """A link of two rows of a many-to-many relation."""
+
+    action: Literal["link"]
+    values: dict[str, Any] = Field(default={}, description="Fields of the link itself.")
+
+
+class Unlink(_OfLink):
+    """The end of a link."""
+
+    action: Literal["unlink"]
+
+
+Change = Annotated[
+    Create | Upsert | Update | Replace | Delete | Link | Unlink, Field(discriminator="action")
+]
+
+
+class WriteArguments(Arguments):
+    """The arguments of ``write``."""
+
+    changes: list[Change] = Field(min_length=1, max_length=MAX_CHANGES)
+    dry_run: bool = Field(
+        default=True,
+        description="Try the changes and store nothing. Pass false to store them.",
+    )
+    idempotency_key: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="Repeat a call whose answer was lost with the same key: it is stored once.",
+    )
