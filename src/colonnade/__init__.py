@@ -173,6 +173,7 @@ from colonnade.resources import (
 )
 
 if TYPE_CHECKING:
+    from colonnade.agents import mcp_server
     from colonnade.studio import Studio
 
 __version__ = "0.1.0"
@@ -312,6 +313,7 @@ __all__ = [
     "lateral",
     "literal",
     "literal_column",
+    "mcp_server",
     "modifier",
     "not_",
     "null",
@@ -341,9 +343,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import Studio when it is first used: most processes that import Colonnade show no pages."""
+    """Import what most processes that import Colonnade do not use, when it is first used."""
     if name == "Studio":
         from colonnade.studio import Studio
 
         return Studio
+    if name == "mcp_server":
+        from colonnade.agents import mcp_server
+
+        return mcp_server
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

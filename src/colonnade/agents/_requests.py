@@ -11,7 +11,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Scope
 
 from colonnade.agents._answers import ToolError
-from colonnade.resources import ServedTable, SharedSession, api_scope, share_session
+from colonnade.resources import (
+    ServedTable,
+    SharedSession,
+    api_scope,
+    in_process_scope,
+    share_session,
+)
 
 MAX_BODY = 16 * 1024 * 1024
 """Maximum size of a response in bytes: what a tool reads before it cuts it to size."""
@@ -134,9 +140,9 @@ class Caller:
             query: The query parameters.
         """
         root = str(self._scope.get("root_path", ""))
-        path = f"{root}{path}"
-        scope = {**self._scope, "path": path, "raw_path": path.encode(), "path_params": {}}
-        return await self._send(router, scope, "GET", query, None, {})
+        return await self._send(
+            router, in_process_scope(self._scope, f"{root}{path}"), "GET", query, None, {}
+        )
 
     async def _send(
         self,
@@ -151,7 +157,7 @@ class Caller:
         scope["method"] = method
         scope["query_string"] = urlencode(list(query)).encode()
         scope["headers"] = [*self._headers(), *_encoded(headers, content)]
-        collected = _Collected()
+        collected = CollectedResponse()
         await router(scope, _receive(content), collected.send)
         return collected.answer()
 
@@ -185,7 +191,7 @@ def _receive(content: bytes) -> Any:
     return receive
 
 
-class _Collected:
+class CollectedResponse:
     """Collects the response to a request in process."""
 
     def __init__(self) -> None:

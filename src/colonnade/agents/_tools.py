@@ -16,6 +16,7 @@ from colonnade.agents._arguments import (
     ReadArguments,
     WriteArguments,
 )
+from colonnade.writes import path_text
 
 MAX_ERRORS = 10
 """Maximum number of errors that an answer lists."""
@@ -42,7 +43,7 @@ class Tool:
     @property
     def schema(self) -> dict[str, Any]:
         """The JSON schema of the arguments."""
-        schema: dict[str, Any] = _without_titles(self.arguments.model_json_schema())
+        schema: dict[str, Any] = without_titles(self.arguments.model_json_schema())
         return schema
 
     def parse(self, arguments: Mapping[str, Any]) -> Arguments:
@@ -60,23 +61,26 @@ class Tool:
         errors = error.errors(include_url=False, include_input=False, include_context=False)
         known = ", ".join(self.arguments.model_fields)
         listed = [
-            {"argument": ".".join(map(str, each["loc"])), "message": each["msg"]}
+            {"argument": path_text(each["loc"]), "message": _message(each)}
             for each in errors[:MAX_ERRORS]
         ]
-        return ToolError(
-            f"{self.name} takes {known}. {listed[0]['argument']}: {listed[0]['message']}",
-            errors=listed,
-        )
+        first = f"{listed[0]['argument']}: {listed[0]['message']}"
+        return ToolError(f"{first}. {self.name} takes {known}.", errors=listed)
 
 
-def _without_titles(schema: Any) -> Any:
+def _message(error: Mapping[str, Any]) -> str:
+    is_unknown = error["type"] == "extra_forbidden"
+    return "there is no such argument" if is_unknown else str(error["msg"])
+
+
+def without_titles(schema: Any) -> Any:
     """A schema without the titles that Pydantic derives from names, which only take space."""
     if isinstance(schema, list):
-        return [_without_titles(each) for each in schema]
+        return [without_titles(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        key: _without_titles(value)
+        key: without_titles(value)
         for key, value in schema.items()
         if not (key == "title" and isinstance(value, str))
     }

@@ -236,6 +236,60 @@ def studio(
 
 
 @app.command()
+def mcp(
+    target: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Argument(
+            metavar="[TARGET]",
+            help="A module with tables, such as app.models, or a database URL. Default: the "
+            "application of the project.",
+            show_default=False,
+        ),
+    ] = None,
+    database_url: DatabaseURLOption = None,
+    writable: Annotated[
+        bool, typer.Option("--writable", help="Allow changes. By default, the tools only read.")
+    ] = False,
+    http: Annotated[
+        bool,
+        typer.Option("--http", help="Serve HTTP instead of standard input and output."),
+    ] = False,
+    port: Annotated[
+        int, typer.Option(help="Listen on this port, with --http.", min=0, max=65535)
+    ] = 8000,
+    schema: Annotated[
+        Optional[list[str]],  # noqa: UP045 - as above
+        typer.Option(
+            help="Serve the tables of this schema instead of the default one (database URLs only). "
+            "Repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Give an agent tools to read the tables, and to write them with --writable.
+
+    An agent starts the command and talks to it over standard input and output (MCP). The tools call
+    the Resources of the application: its dependencies and scopes apply, and get the headers in
+    COLONNADE_MCP_HEADERS. Needs colonnade[mcp].
+
+    Examples:
+      colonnade mcp
+
+      colonnade mcp app.models --writable
+
+      colonnade mcp sqlite:///shop.db --http
+    """
+    from colonnade.cli._mcp import serve_mcp
+
+    serve_mcp(
+        target,
+        database_url,
+        writable=writable,
+        schemas=schema or (),
+        port=port if http else None,
+    )
+
+
+@app.command()
 def new(
     name: Annotated[
         Optional[str],  # noqa: UP045 - as above

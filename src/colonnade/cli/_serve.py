@@ -1,7 +1,7 @@
 """``colonnade serve``: an HTTP API for the tables of a module or of a database."""
 
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain, count
 from typing import Any
@@ -78,7 +78,12 @@ def app_of_module(name: str, database_url: str | None, *, writable: bool) -> Fas
 
 
 def app_of_models(
-    title: str, db: Database, models: Iterable[type[Any]], *, writable: bool
+    title: str,
+    db: Database,
+    models: Iterable[type[Any]],
+    *,
+    writable: bool,
+    more: Collection[Operation] = (),
 ) -> FastAPI:
     """Build an app for tables, each at the path that a Resource chooses unless it is in use.
 
@@ -87,19 +92,23 @@ def app_of_models(
         db: The database of the tables.
         models: The tables.
         writable: Whether rows can be written.
+        more: Further operations.
     """
     models = list(models)
     paths = zip(models, _paths(path_of(model.__name__) for model in models), strict=True)
-    return _app(title, db, dict(paths), [], writable=writable)
+    return _app(title, db, dict(paths), [], writable=writable, more=more)
 
 
-def app_of_url(url: str, schemas: Sequence[str] = (), *, writable: bool) -> FastAPI:
+def app_of_url(
+    url: str, schemas: Sequence[str] = (), *, writable: bool, more: Collection[Operation] = ()
+) -> FastAPI:
     """Build an app for the tables of a database.
 
     Args:
         url: The database.
         schemas: The schemas; by default the default schema.
         writable: Whether rows can be written.
+        more: Further operations.
 
     Raises:
         CommandError: The database has no tables, or its file does not exist.
@@ -109,7 +118,7 @@ def app_of_url(url: str, schemas: Sequence[str] = (), *, writable: bool) -> Fast
     reflection = reflect_tables(db, schemas)
     skipped = [f"{name}, because {why}" for name, why in reflection.skipped.items()]
     paths = dict(zip(reflection.models.values(), _paths(reflection.models), strict=True))
-    app = _app(str(db.url), db, paths, skipped, writable=writable)
+    app = _app(str(db.url), db, paths, skipped, writable=writable, more=more)
     app.state.name = _name_of(db)
     return app
 
@@ -138,6 +147,7 @@ def _app(
     skipped: list[str],
     *,
     writable: bool,
+    more: Collection[Operation],
 ) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -149,7 +159,7 @@ def _app(
     tables = _served([Shape.of(model) for model in paths])
     for shape in tables:
         options: dict[str, Any] = {"prefix": paths[shape.model], "include": list(shape.relations)}
-        operations = STANDARD if writable else READ_OPERATIONS
+        operations = (STANDARD if writable else READ_OPERATIONS) | set(more)
         try:
             app.include_router(Resource(shape.model, db, operations=operations, **options))
         except ModelError as error:

@@ -16,8 +16,16 @@ from colonnade.resources.descriptions._resource_description import (
     ResourceDescription,
 )
 from colonnade.resources.descriptions._studio_view import StudioView
-from colonnade.resources.in_process._readable_tables import ReadableTable, readable_tables
-from colonnade.resources.in_process._requests import api_scope, path_of_table
+from colonnade.resources.in_process._readable_tables import (
+    ReadableTable,
+    readable_tables,
+    request_to_table,
+)
+from colonnade.resources.in_process._requests import (
+    api_scope,
+    in_process_scope,
+    path_of_table,
+)
 from colonnade.resources.in_process._served_tables import (
     ServedTable,
     refuse_parameters,
@@ -51,6 +59,7 @@ __all__ = [
     "StudioView",
     "Unscoped",
     "api_scope",
+    "in_process_scope",
     "included_routers",
     "inclusion_prefixes",
     "mounts_with",
@@ -59,6 +68,7 @@ __all__ = [
     "problems",
     "readable_tables",
     "refuse_parameters",
+    "request_to_table",
     "served_tables",
     "share_session",
 ]

@@ -337,6 +337,11 @@ class Resource(HookDecorators, APIRouter):
         return _scoping.dependency_of(self.db, self._shape.table, "write")
 
     @property
+    def idempotency(self) -> type[Idempotency] | None:
+        """The table of responses by ``Idempotency-Key``; None if the header has no effect."""
+        return self._idempotency
+
+    @property
     def why_not_exact(self) -> tuple[str, ...]:
         """The reasons why Pydantic renders the responses; empty if the database does."""
         views = [context.view for context in self._schemas.contexts()]

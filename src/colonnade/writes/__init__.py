@@ -12,6 +12,7 @@ from colonnade.writes._database_errors import (
 )
 from colonnade.writes._errors import RejectedError, field_error, path_text
 from colonnade.writes._etags import ETAG_PATTERN, expected_versions, is_unchanged
+from colonnade.writes._keys import Keys
 from colonnade.writes._table_context import TableContext, Views, render_row, render_rows
 from colonnade.writes.execution._bulk_upserts import RowByRowError
 from colonnade.writes.execution._hooked_writes import Committed, complete
@@ -62,6 +63,7 @@ __all__ = [
     "HookCalls",
     "Hooks",
     "Key",
+    "Keys",
     "Kind",
     "LinkChange",
     "LinkTable",

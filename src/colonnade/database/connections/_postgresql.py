@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import URL
@@ -421,3 +421,21 @@ def _shown(parsed: _ParsedURL) -> str:
         for (host, _), port in zip(parsed.hosts, _ports(parsed), strict=True)
     )
     return f"postgresql://{user if parsed.user else ''}{hosts}/{parsed.database or ''}"
+
+
+def read_only(sync: DriverConfig, asynchronous: DriverConfig) -> tuple[DriverConfig, DriverConfig]:
+    """How drivers connect so that their sessions only read, unless they ask for more."""
+    setting = "-c default_transaction_read_only=on"
+    options = f"{sync.connect_args.get('options', '')} {setting}".strip()
+    settings = asynchronous.connect_args.get("server_settings", {})
+    own_options = f"{settings.get('options', '')} {setting}".strip()
+    return (
+        replace(sync, connect_args={**sync.connect_args, "options": options}),
+        replace(
+            asynchronous,
+            connect_args={
+                **asynchronous.connect_args,
+                "server_settings": {**settings, "options": own_options},
+            },
+        ),
+    )

@@ -1,5 +1,6 @@
 """SQLite's URLs: a file, a ``file:`` URI, or a database in memory."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 from uuid import uuid4
@@ -50,6 +51,17 @@ def read(rest: str) -> dict[str, Any]:
         "parameters": tuple(parameters),
         "shown": f"sqlite:///{path}" + (f"?{urlencode(uri)}" if uri else ""),
     }
+
+
+def read_only(*configs: DriverConfig) -> tuple[DriverConfig, ...]:
+    """How drivers open the file of a database that they only read."""
+    return tuple(replace(config, url=_read_only(config.url)) for config in configs)
+
+
+def _read_only(url: URL) -> URL:
+    path = str(url.database)
+    database = path if path.startswith("file:") else f"file:{quote(path)}"
+    return url.set(database=database, query={**url.query, "mode": "ro", "uri": "true"})
 
 
 def _memory(connect: dict[str, Any], parameters: list[Parameter]) -> dict[str, Any]:

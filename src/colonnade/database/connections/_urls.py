@@ -102,6 +102,18 @@ class DatabaseURL:
         )
 
     @property
+    def read_only(self) -> "DatabaseURL":
+        """The URL whose sessions only read: ``mode=ro``, or ``default_transaction_read_only``.
+
+        Itself for a database in memory, and for a pooler, whose sessions are those of others.
+        """
+        if self.memory or self.pooled:
+            return self
+        settings = _sqlite_urls if self.backend == "sqlite" else _postgresql
+        sync, asynchronous = settings.read_only(self.sync, self.asynchronous)
+        return replace(self, sync=sync, asynchronous=asynchronous)
+
+    @property
     def file(self) -> Path | None:
         """The file of an SQLite database; None for an in-memory database or another backend."""
         if self.backend != "sqlite" or self.memory:

@@ -48,7 +48,7 @@ async def readable_tables(
     for name, table in tables.items():
         await asyncio.sleep(0)  # a hundred tables take a second, in which other requests go on
         try:
-            description = await table.resource.describe(_request_to(table, request))
+            description = await table.resource.describe(request_to_table(table, request))
         except RequestValidationError:
             pass
         except Exception as error:
@@ -59,8 +59,13 @@ async def readable_tables(
     return _without_hidden_references(readable)
 
 
-def _request_to(table: ServedTable, request: Request) -> Request:
-    """The request with the path of a table, which guards may read."""
+def request_to_table(table: ServedTable, request: Request) -> Request:
+    """The request with the path of a table, which guards may read.
+
+    Args:
+        table: The table.
+        request: The first request.
+    """
     path = path_of_table(request.scope, table)
     return Request({**request.scope, "path": path, "raw_path": path.encode()}, request.receive)
 

@@ -28,7 +28,16 @@ def api_scope(scope: Scope, table: ServedTable, below: str) -> Scope:
         table: The table.
         below: The path below that of the Resource.
     """
-    path = f"{path_of_table(scope, table)}{below}"
+    return in_process_scope(scope, f"{path_of_table(scope, table)}{below}")
+
+
+def in_process_scope(scope: Scope, path: str) -> Scope:
+    """The scope of the first request with another path, without what is only about its route.
+
+    Args:
+        scope: The scope of the first request.
+        path: The other path.
+    """
     others = {key: value for key, value in scope.items() if key not in _OF_THE_ROUTE}
     others = {key: value for key, value in others.items() if not key.startswith("colonnade.")}
     return {**others, "path": path, "raw_path": path.encode(), "path_params": {}}

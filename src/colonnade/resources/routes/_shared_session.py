@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fastapi import Request
+from starlette.types import Scope
 
 from colonnade.database import Database
 from colonnade.resources.responses._problems import Problem
@@ -42,7 +43,7 @@ class SharedSession(OverrideSession):
             )
 
 
-def share_session(scope: dict[str, object], session: SharedSession) -> None:
+def share_session(scope: Scope, session: SharedSession) -> None:
     """Let a request in process use a session."""
     scope[_KEY] = session
 

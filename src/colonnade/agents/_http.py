@@ -1,0 +1,150 @@
+"""The MCP server over streamable HTTP: an ASGI application without sessions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+from fastapi import FastAPI
+from mcp.server.context import ServerRequestContext
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from colonnade.agents._protocol import protocol_server
+from colonnade.agents._toolbox import Toolbox
+
+MAX_REQUEST = 1024 * 1024
+"""Maximum size of a request in bytes."""
+
+
+class HTTPServer:
+    """The MCP server over HTTP.
+
+    Each request is served by itself: there is no state that another process would lack, and none
+    that another caller could use.
+
+    Args:
+        app: The application in which it is mounted.
+        toolbox: The tools.
+        origins: Further origins whose pages may call it.
+    """
+
+    def __init__(self, app: FastAPI, toolbox: Toolbox, origins: Sequence[str]) -> None:
+        self._app = app
+        self._toolbox = toolbox
+        self._origins = frozenset(origins)
+        self._server = protocol_server(toolbox, app.title, self._call)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008})
+            return
+        if not self._is_allowed(Headers(scope=scope)):
+            response = PlainTextResponse("Pages of another origin may not call this server.", 403)
+            await response(scope, receive, send)
+            return
+        call = scope.get(CALL_KEY)
+        if isinstance(call, InProcessCall):
+            await call.run(self._toolbox, self._scope_of_app(scope))
+            await PlainTextResponse("")(scope, receive, send)
+            return
+        await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request of the protocol, for as long as its client waits."""
+        manager = StreamableHTTPSessionManager(
+            self._server, json_response=True, stateless=True, max_request_body_size=MAX_REQUEST
+        )
+        body = _Body(receive)
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                await body.wait_for_disconnect()
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            async with manager.run():
+                await manager.handle_request(scope, body.receive, send)
+            group.cancel_scope.cancel()
+
+    async def _call(
+        self, name: str, arguments: Mapping[str, Any], context: ServerRequestContext[Any]
+    ) -> dict[str, Any]:
+        request: Any = context.request
+        return await self._toolbox.call(name, arguments, self._scope_of_app(request.scope))
+
+    def _scope_of_app(self, scope: Scope) -> Scope:
+        """The scope as the application has received it: without the path of the mount."""
+        root = str(scope.get("root_path", ""))
+        for route in self._app.routes:
+            path = getattr(route, "path", "")
+            if getattr(route, "app", None) is self and root.endswith(path):
+                root = root.removesuffix(path)
+        return {**scope, "root_path": root}
+
+    def _is_allowed(self, headers: Headers) -> bool:
+        """Whether no page of another origin has sent the request."""
+        origin = headers.get("origin")
+        if origin is None or origin in self._origins:
+            return True
+        site = headers.get("sec-fetch-site")
+        if site is not None:  # browsers set it, and no page can
+            return site in {"same-origin", "none"}
+        return urlsplit(origin).netloc == headers.get("host")
+
+
+class _Body:
+    """The messages of a client, of which the first ones are for the server."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._is_complete = anyio.Event()
+        self._is_gone = anyio.Event()
+
+    async def receive(self) -> Message:
+        """The next message of the body; then the disconnect."""
+        if self._is_complete.is_set():
+            await self._is_gone.wait()
+            return {"type": "http.disconnect"}
+        message = await self._receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            self._is_complete.set()
+        return message
+
+    async def wait_for_disconnect(self) -> None:
+        """Wait until the client has left."""
+        await self._is_complete.wait()
+        if (await self._receive())["type"] != "http.disconnect":
+            # Some servers repeat the empty body at once instead of waiting for the disconnect.
+            await anyio.sleep_forever()
+        self._is_gone.set()
+
+
+CALL_KEY = "colonnade.mcp_call"
+"""Key in the ASGI scope of a call in process, which no request from outside can set."""
+
+
+class InProcessCall:
+    """A call of a tool that does not come over HTTP, but is made like one: see ``_stdio``.
+
+    Args:
+        name: The name of the tool.
+        arguments: Its arguments.
+    """
+
+    def __init__(self, name: str, arguments: Mapping[str, Any]) -> None:
+        self._name = name
+        self._arguments = arguments
+        self.answer: dict[str, Any] | None = None
+        self.error: Exception | None = None
+
+    async def run(self, toolbox: Toolbox, scope: Scope) -> None:
+        """Call the tool, and keep its answer."""
+        try:
+            self.answer = await toolbox.call(self._name, self._arguments, scope)
+        except Exception as error:
+            self.error = error

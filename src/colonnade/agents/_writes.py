@@ -1,0 +1,232 @@
+"""The tool ``write``: changes as requests to the Resources, in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import unquote
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.routing import BaseRoute, Match
+
+from colonnade.agents._answers import DATA, ToolError
+from colonnade.agents._arguments import (
+    Change,
+    Create,
+    Delete,
+    Link,
+    Replace,
+    Unlink,
+    Update,
+    Upsert,
+    WriteArguments,
+)
+from colonnade.agents._keys import key_segment
+from colonnade.agents._requests import Answer, Caller
+from colonnade.models import Shape
+from colonnade.resources import GeneratedRoute, ServedTable, SharedSession
+
+_STORED = "All changes are stored."
+_TRIED = "Dry run: nothing is stored. Repeat the call with dry_run=false to store the changes."
+_REFUSED = "Nothing is stored, since this change was refused."
+
+
+@dataclass(frozen=True, slots=True)
+class _WriteRequest:
+    """A change as a request to a Resource."""
+
+    table: ServedTable
+    method: str
+    below: str
+    query: tuple[tuple[str, str], ...]
+    body: Any
+    headers: Mapping[str, str]
+
+    @property
+    def route(self) -> BaseRoute | None:
+        """The route that answers it; None if there is none."""
+        resource = self.table.resource
+        scope = {
+            "type": "http",
+            "method": self.method,
+            "path": f"{resource.prefix}{self.below}",
+            "root_path": "",
+            "headers": [],
+        }
+        matching = (each for each in resource.routes if each.matches(scope)[0] is Match.FULL)
+        return next(matching, None)
+
+
+class _RolledBackError(Exception):
+    """Ends a transaction without a commit.
+
+    Args:
+        answers: The responses to the changes.
+    """
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        super().__init__()
+        self.answers = answers
+
+
+async def write(
+    arguments: WriteArguments, tables: Mapping[str, ServedTable], caller: Caller
+) -> dict[str, Any]:
+    """Carry out changes, or try them.
+
+    Args:
+        arguments: The changes.
+        tables: The tables.
+        caller: Who calls.
+
+    Raises:
+        ToolError: A change is refused, and none is stored.
+    """
+    requests = [
+        _request_of(change, tables[change.table], _key_of(arguments, index))
+        for index, change in enumerate(arguments.changes)
+    ]
+    if len(requests) == 1 and not arguments.dry_run:
+        # Exactly the request of an HTTP client, whatever answers it.
+        answers: Sequence[Answer] = [await _send(requests[0], caller)]
+    else:
+        _refuse_unusual(requests)
+        answers = await _together(requests, caller, is_trial=arguments.dry_run)
+    return _answer(answers, is_trial=arguments.dry_run)
+
+
+def _key_of(arguments: WriteArguments, index: int) -> str | None:
+    """The ``Idempotency-Key`` of a change; none for a trial, which stores no answer."""
+    if arguments.idempotency_key is None or arguments.dry_run:
+        return None
+    return f"{arguments.idempotency_key}-{index}" if index else arguments.idempotency_key
+
+
+async def _send(
+    request: _WriteRequest, caller: Caller, session: SharedSession | None = None
+) -> Answer:
+    return await caller.ask(
+        request.table,
+        request.below,
+        request.method,
+        query=request.query,
+        body=request.body,
+        headers=request.headers,
+        session=session,
+    )
+
+
+def _refuse_unusual(requests: Sequence[_WriteRequest]) -> None:
+    """Refuse requests that cannot share a transaction.
+
+    Raises:
+        ToolError: An endpoint of the application answers one, with a session of its own, or the
+            tables are in several databases.
+    """
+    for index, request in enumerate(requests):
+        route = request.route
+        if route is not None and not isinstance(route, GeneratedRoute):
+            raise ToolError(
+                f"changes[{index}]: the application answers this change by itself, so it cannot be "
+                "tried or combined with others. Send it alone, with dry_run=false."
+            )
+    if len({id(request.table.resource.db) for request in requests}) > 1:
+        raise ToolError(
+            "The tables are in several databases. Send the changes of each in a call of its own."
+        )
+
+
+async def _together(
+    requests: Sequence[_WriteRequest], caller: Caller, *, is_trial: bool
+) -> Sequence[Answer]:
+    """Send requests that share a transaction, until one is refused."""
+    db = requests[0].table.resource.db
+
+    async def unit(session: AsyncSession) -> list[Answer]:
+        shared = SharedSession(session, is_new=False, db=db, is_trial=is_trial)
+        answers: list[Answer] = []
+        for request in requests:
+            answers.append(await _send(request, caller, shared))
+            if answers[-1].is_error:
+                raise _RolledBackError(answers)
+        if is_trial:
+            raise _RolledBackError(answers)
+        return answers
+
+    # As for hooks: SQLite would lock at the first write only.
+    level: Literal["SERIALIZABLE"] | None = "SERIALIZABLE" if db.url.backend == "sqlite" else None
+    try:
+        return await db.transaction_async(unit, isolation_level=level)
+    except _RolledBackError as error:
+        return error.answers
+
+
+def _answer(answers: Sequence[Answer], *, is_trial: bool) -> dict[str, Any]:
+    last = answers[-1]
+    if last.is_error:
+        problem = last.problem()
+        message = f"changes[{len(answers) - 1}]: {problem.pop('message')}"
+        raise ToolError(message, **problem, stored=_REFUSED)
+    return {
+        "dry_run": is_trial,
+        "stored": _TRIED if is_trial else _STORED,
+        "note": DATA,
+        "results": [_result(answer) for answer in answers],
+    }
+
+
+def _result(answer: Answer) -> dict[str, Any]:
+    result: dict[str, Any] = {"status": answer.status}
+    if "etag" in answer.headers:
+        result["etag"] = answer.headers["etag"]
+    if answer.status != 204:
+        result["row"] = answer.json()
+    return result
+
+
+def _request_of(change: Change, table: ServedTable, idempotency_key: str | None) -> _WriteRequest:
+    """The request that carries out a change."""
+    method, below, query, body = _parts_of(change, table)
+    headers: dict[str, str] = {}
+    if isinstance(change, Update | Replace | Delete) and change.etag is not None:
+        headers["if-match"] = change.etag
+    if idempotency_key is not None:
+        if method != "POST" or table.resource.idempotency is None:
+            raise ToolError(
+                f"idempotency_key: {change.action} of {change.table} stores no answers, so a "
+                "repeated call would not be recognized. Leave it out, and read before you repeat."
+            )
+        headers["idempotency-key"] = idempotency_key
+    return _WriteRequest(table, method, below, query, body, headers)
+
+
+def _parts_of(
+    change: Change, table: ServedTable
+) -> tuple[str, str, tuple[tuple[str, str], ...], Any]:
+    """The method, the path below that of the Resource, the query parameters and the body."""
+    match change:
+        case Create():
+            return "POST", "", (), change.values
+        case Upsert():
+            return "POST", "", (("on_conflict", ",".join(change.on_conflict)),), change.values
+        case Update():
+            return "PATCH", _path(change.key, table), (), change.values
+        case Replace():
+            return "PUT", _path(change.key, table), (), change.values
+        case Delete():
+            return "DELETE", _path(change.key, table), (), None
+        case Link() | Unlink():
+            below = f"{_path(change.key, table)}/{change.relation}/{_target(change, table)}"
+            is_link = isinstance(change, Link)
+            body = (change.values or None) if isinstance(change, Link) else None
+            return "PUT" if is_link else "DELETE", below, (), body
+
+
+def _path(key: Any, table: ServedTable) -> str:
+    return f"/{unquote(key_segment(key, table.resource.model))}"
+
+
+def _target(change: Link | Unlink, table: ServedTable) -> str:
+    relation = Shape.of(table.resource.model).relations.get(change.relation)
+    if relation is None or relation.link is None:
+        raise ToolError(f"{change.relation!r} is not a relation of {change.table} with links.")
+    return unquote(key_segment(change.target, relation.target))
