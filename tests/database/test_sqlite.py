@@ -100,6 +100,8 @@ def test_a_session_reads_outside_a_transaction_and_begins_before_its_first_write
         ("VACUUM", False),
         ("insert into t values (1)", True),
         ("REPLACE INTO t VALUES (1)", True),
+        ("WITH a AS (SELECT replace(x, 1, 2) FROM t) SELECT * FROM a", False),
+        ("WITH a AS (SELECT 1) REPLACE INTO t SELECT * FROM a", True),
         ("CREATE TABLE t (x)", True),
         ("SAVEPOINT s", True),
         ("RELEASE SAVEPOINT s", False),

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 MAX_ROWS = 100
 """Maximum number of rows in an answer, since all of them go into the context of a model."""
@@ -18,15 +18,45 @@ MAX_TEXT = 10_000
 MAX_VALUES = 100
 """Maximum number of values in a list of a filter."""
 
-Scalar = StrictBool | StrictInt | StrictFloat | Annotated[StrictStr, Field(max_length=MAX_TEXT)]
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, str | int | float):
+        raise ValueError("must be a text, a number, true or false")  # noqa: TRY004 - for Pydantic
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        raise ValueError(f"must have at most {MAX_TEXT:,} characters")
+    return value
+
+
+def _filter_value(value: Any) -> Any:
+    if not isinstance(value, list):
+        return _scalar(value)
+    if len(value) > MAX_VALUES:
+        raise ValueError(f"must have at most {MAX_VALUES} values")
+    return [_scalar(each) for each in value]
+
+
+def _key(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _scalar(each) for name, each in value.items()}
+    return _scalar(value)
+
+
+_SCALAR = {"type": ["string", "number", "boolean"]}
+FilterValue = Annotated[
+    Any,
+    AfterValidator(_filter_value),
+    WithJsonSchema({"type": ["string", "number", "boolean", "array"], "items": _SCALAR}),
+]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Names = Annotated[list[Name], Field(max_length=50)]
 Key = Annotated[
-    Scalar | dict[str, Scalar],
+    Any,
+    AfterValidator(_key),
+    WithJsonSchema({"type": ["string", "number", "object"], "additionalProperties": _SCALAR}),
     Field(description='The primary key: 3, or {"team_id": 1, "user_id": 2} if it has several.'),
 ]
 Filters = Annotated[
-    dict[Name, Scalar | Annotated[list[Scalar], Field(max_length=MAX_VALUES)]],
+    dict[Name, FilterValue],
     Field(
         max_length=50,
         description=(

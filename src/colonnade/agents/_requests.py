@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Scope
 
 from colonnade.agents._answers import ToolError
@@ -158,7 +159,11 @@ class Caller:
         scope["query_string"] = urlencode(list(query)).encode()
         scope["headers"] = [*self._headers(), *_encoded(headers, content)]
         collected = CollectedResponse()
-        await router(scope, _receive(content), collected.send)
+        try:
+            await router(scope, _receive(content), collected.send)
+        except HTTPException as error:  # no route has the path, and so none has answered it
+            body = json.dumps({"detail": error.detail}).encode()
+            return Answer(error.status_code, Headers(error.headers), body)
         return collected.answer()
 
     def _headers(self) -> list[tuple[bytes, bytes]]:

@@ -44,7 +44,7 @@ def mcp_server(
         An ASGI application.
 
     Raises:
-        ModelError: The package ``mcp`` is not installed.
+        ModelError: The package ``mcp`` is not installed, or the path of a Resource has a parameter.
 
     Examples:
         ```python

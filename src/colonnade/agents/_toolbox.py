@@ -19,7 +19,6 @@ from colonnade.agents._arguments import (
     ExplainArguments,
     FindArguments,
     ReadArguments,
-    Scalar,
     WriteArguments,
 )
 from colonnade.agents._keys import key_segment
@@ -27,10 +26,18 @@ from colonnade.agents._private_routes import PrivateRoutes
 from colonnade.agents._requests import Answer, Caller
 from colonnade.agents._tools import TOOLS, Tool
 from colonnade.agents._writes import write
-from colonnade.resources import Resource, ServedTable, SharedSession, served_tables
+from colonnade.resources import (
+    Resource,
+    ServedTable,
+    SharedSession,
+    refuse_parameters,
+    served_tables,
+)
 
 DEADLINE = 60.0
 """Seconds that a call may take: common clients wait as long."""
+
+CALLER = "The MCP server"
 
 Query = list[tuple[str, str]]
 
@@ -43,6 +50,9 @@ class Toolbox:
         resources: The Resources; None for all that the application includes.
         writable: Whether tools may write.
         shows_sql: Whether ``explain`` shows SQL.
+
+    Raises:
+        ModelError: The path of a Resource has a parameter.
     """
 
     def __init__(
@@ -53,6 +63,8 @@ class Toolbox:
         writable: bool,
         shows_sql: bool,
     ) -> None:
+        for resource in resources or ():
+            refuse_parameters(resource, resource.prefix, CALLER)
         self._app = app
         self._resources = resources
         self._writable = writable
@@ -62,7 +74,7 @@ class Toolbox:
     @cached_property
     def _tables(self) -> dict[str, ServedTable]:
         """The tables, as they are when the first call arrives."""
-        return served_tables(self._app, self._resources, "The MCP server")
+        return served_tables(self._app, self._resources, CALLER)
 
     @cached_property
     def _private(self) -> PrivateRoutes:
@@ -185,9 +197,7 @@ class Toolbox:
             *await self._filters(arguments.table, arguments.filters, caller),
         ]
 
-    async def _filters(
-        self, table: str, filters: Mapping[str, Scalar | list[Scalar]], caller: Caller
-    ) -> Query:
+    async def _filters(self, table: str, filters: Mapping[str, Any], caller: Caller) -> Query:
         """Filters as query parameters.
 
         Only those of the table: a query parameter of the application's own dependencies, such as a
@@ -263,7 +273,7 @@ def _as_json(**values: Mapping[str, Any] | None) -> Query:
     return [(name, json.dumps(value)) for name, value in values.items() if value is not None]
 
 
-def _filter_text(value: Scalar | list[Scalar]) -> str:
+def _filter_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value)
