@@ -17,7 +17,12 @@ from colonnade.agents import local_server, serve_on_stdio
 from colonnade.cli import _console
 from colonnade.cli._serve import app_of_models, app_of_url
 from colonnade.cli._server import hosts_of, listen, serve, url_of
-from colonnade.cli._tables import import_tables, project_models, require_tables
+from colonnade.cli._tables import (
+    import_tables,
+    project_models,
+    require_tables,
+    unscoped_database,
+)
 from colonnade.database import Database
 from colonnade.errors import CommandError
 from colonnade.project import Project
@@ -120,13 +125,13 @@ def _app(
     if target is not None:
         module, models = import_tables(target)
         declared = [value for value in vars(module).values() if isinstance(value, Database)]
-        db = Database(database_url) if database_url or not declared else declared[0]
+        db = unscoped_database(declared[0] if declared else None, database_url)
         require_tables(db, models)
         return app_of_models(target, db, models, writable=writable, more=MORE)
     project = Project.find(Path.cwd())
     if project.app is None:
         models = project_models(project)
-        db = Database(database_url) if database_url else project.choose_database()
+        db = unscoped_database(project.choose_database(), database_url)
         require_tables(db, models)
         return app_of_models(project.root.name, db, models, writable=writable, more=MORE)
     if database_url is not None:

@@ -10,7 +10,12 @@ from fastapi import FastAPI
 from colonnade.cli import _console
 from colonnade.cli._serve import app_of_models, app_of_url
 from colonnade.cli._server import hosts_of, listen, serve, url_of
-from colonnade.cli._tables import import_tables, project_models, require_tables
+from colonnade.cli._tables import (
+    import_tables,
+    project_models,
+    require_tables,
+    unscoped_database,
+)
 from colonnade.database import Database
 from colonnade.project import Project
 from colonnade.studio import LocalAccess, LocalStudio
@@ -68,14 +73,14 @@ def _app(
     if target is None:
         project = Project.find(Path.cwd())
         models = project_models(project)
-        db = _own_database(project.choose_database(), database_url)
+        db = unscoped_database(project.choose_database(), database_url)
         _prepare(db, models, writable=writable)
         return app_of_models(project.root.name, db, models, writable=writable)
     if "://" in target:
         return app_of_url(target, schemas, writable=writable)
     module, models = import_tables(target)
     declared = [value for value in vars(module).values() if isinstance(value, Database)]
-    db = _own_database(declared[0] if declared else None, database_url)
+    db = unscoped_database(declared[0] if declared else None, database_url)
     _prepare(db, models, writable=writable)
     return app_of_models(target, db, models, writable=writable)
 
@@ -86,13 +91,3 @@ def _prepare(db: Database, models: Sequence[type[Any]], *, writable: bool) -> No
         db.create_all(models[0].metadata)
     else:
         require_tables(db, models)
-
-
-def _own_database(declared: Database | None, url: str | None) -> Database:
-    """A database without the scopes and the schemas by role that a program has declared.
-
-    They are for the users of its API: they would hide rows from the owner of the database.
-    """
-    if url is None and declared is not None:
-        return Database(declared.url)
-    return Database(url)

@@ -77,6 +77,20 @@ def open_database(url: str, *, writable: bool) -> Database:
     return db
 
 
+def unscoped_database(declared: Database | None, url: str | None) -> Database:
+    """A database without the scopes and the schemas by role that a program has declared.
+
+    They are for the users of its API: they would hide rows from the owner of the database.
+
+    Args:
+        declared: The Database of the program; None if it has none.
+        url: Another database; None for that of the program.
+    """
+    if url is None and declared is not None:
+        return Database(declared.url)
+    return Database(url)
+
+
 def require_tables(db: Database, models: Sequence[type[Any]]) -> None:
     """Check that a database that is only read has the tables of models.
 
