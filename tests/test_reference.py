@@ -47,6 +47,7 @@ PUBLIC_PARTS = {
 """Packages with an internal interface, and their names that users need beside those above."""
 
 INTERNAL = {
+    "colonnade.agents": "`mcp_server` itself is in `colonnade`",
     "colonnade.cli": "the entry point of the commands",
     "colonnade.lint": "serves `colonnade check`",
     "colonnade.lint.reports": "serves `colonnade check`",

@@ -158,12 +158,12 @@ def url(project: Path) -> Iterator[str]:
         cwd=project, env=environment(), stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
-    found = None
-    while found is None:
+    printed = None
+    while printed is None:
         line = process.stdout.readline()
         assert line, "the command ended"
-        found = re.search(r"http://127\.0\.0\.1:\d+/\S+/", line)
-    yield found[0]
+        printed = re.search(r"http://127\.0\.0\.1:\d+/\S+/", line)
+    yield printed[0]
     process.terminate()
     process.wait(10)
     process.stdout.close()

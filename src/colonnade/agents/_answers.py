@@ -34,8 +34,8 @@ def rows_answer(rows: Sequence[Any], **others: Any) -> dict[str, Any]:
         rows: The rows.
         others: Further members, left out if they are None.
     """
-    given = {name: value for name, value in others.items() if value is not None}
-    return {"note": DATA, **given, "rows": list(rows)}
+    known = {name: value for name, value in others.items() if value is not None}
+    return {"note": DATA, **known, "rows": list(rows)}
 
 
 def text_of(answer: Mapping[str, Any]) -> str:

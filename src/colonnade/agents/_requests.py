@@ -176,10 +176,10 @@ class Caller:
 
 
 def _encoded(headers: Mapping[str, str], content: bytes) -> list[tuple[bytes, bytes]]:
-    given = {"accept": "application/json", **headers}
+    names = {"accept": "application/json", **headers}
     if content:
-        given |= {"content-type": "application/json", "content-length": str(len(content))}
-    return [(name.encode(), value.encode("latin-1")) for name, value in given.items()]
+        names |= {"content-type": "application/json", "content-length": str(len(content))}
+    return [(name.encode(), value.encode("latin-1")) for name, value in names.items()]
 
 
 def _receive(content: bytes) -> Any:

@@ -38,14 +38,14 @@ async def serve_stdio(app: FastAPI, toolbox: Toolbox, headers: Headers) -> None:
     async def call(
         name: str, arguments: Mapping[str, Any], context: ServerRequestContext[Any]
     ) -> dict[str, Any]:
-        made = InProcessCall(name, arguments)
+        in_process = InProcessCall(name, arguments)
         response = CollectedResponse()
-        await app({**_scope(app, path, headers), CALL_KEY: made}, _receive, response.send)
-        if made.error is not None:
-            raise made.error
-        if made.answer is None:  # a middleware has answered
+        await app({**_scope(app, path, headers), CALL_KEY: in_process}, _receive, response.send)
+        if in_process.error is not None:
+            raise in_process.error
+        if in_process.answer is None:  # a middleware has answered
             raise ToolError(**response.answer().problem())
-        return made.answer
+        return in_process.answer
 
     server = protocol_server(toolbox, app.title, call)
     async with app.router.lifespan_context(app), stdio_server() as (reads, writes):
@@ -54,7 +54,7 @@ async def serve_stdio(app: FastAPI, toolbox: Toolbox, headers: Headers) -> None:
 
 def _scope(app: FastAPI, path: str, headers: Headers) -> Scope:
     """The scope of an HTTP request to the mounted server."""
-    given = {"host": "localhost", **{name.lower(): value for name, value in headers}}
+    names = {"host": "localhost", **{name.lower(): value for name, value in headers}}
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -65,7 +65,7 @@ def _scope(app: FastAPI, path: str, headers: Headers) -> Scope:
         "raw_path": f"{path}/".encode(),
         "query_string": b"",
         "root_path": "",
-        "headers": [(name.encode(), value.encode("latin-1")) for name, value in given.items()],
+        "headers": [(name.encode(), value.encode("latin-1")) for name, value in names.items()],
         "client": ("127.0.0.1", 0),
         "server": ("localhost", 80),
     }

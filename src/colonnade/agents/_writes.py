@@ -119,7 +119,7 @@ def _refuse_unusual(requests: Sequence[_WriteRequest]) -> None:
     """Refuse requests that cannot share a transaction.
 
     Raises:
-        ToolError: An endpoint of the application answers one, with a session of its own, or the
+        ToolError: An endpoint of the application answers one, with another session, or the
             tables are in several databases.
     """
     for index, request in enumerate(requests):
@@ -131,7 +131,7 @@ def _refuse_unusual(requests: Sequence[_WriteRequest]) -> None:
             )
     if len({id(request.table.resource.db) for request in requests}) > 1:
         raise ToolError(
-            "The tables are in several databases. Send the changes of each in a call of its own."
+            "The tables are in several databases. Send the changes of each in a separate call."
         )
 
 

@@ -154,7 +154,7 @@ def _headers(text: str) -> Iterator[tuple[str, str]]:
     """The headers in a text: a line each, as in HTTP.
 
     Raises:
-        CommandError: A line is no header. The message does not repeat it: it may be a secret.
+        CommandError: A line is not a header. The message does not repeat it: it may be a secret.
     """
     for number, line in enumerate(text.splitlines(), 1):
         name, colon, value = line.partition(":")
