@@ -1,4 +1,4 @@
-"""Routes that only tools can reach: what needs a request of the application, but is not part of its API."""
+"""Routes that only tools can reach: they need a request of the app, but are not part of its API."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
