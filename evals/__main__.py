@@ -150,6 +150,8 @@ def check_findings(directory: Path) -> int:
     """How many mistakes `colonnade check` finds in the application, of either side."""
     command = [sys.executable, "-m", "colonnade", "check", "--no-cache", "--format", "json", "app"]
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    if done.returncode not in {0, 1}:
+        raise SystemExit(f"colonnade check failed:\n{done.stderr}")
     return len(json.loads(done.stdout))
 
 
