@@ -290,6 +290,29 @@ def mcp(
 
 
 @app.command()
+def skill(
+    install: Annotated[
+        Optional[Path],  # noqa: UP045 - as above
+        typer.Option(
+            metavar="DIR",
+            help="Copy the skill into the project in this directory, to .agents/skills/colonnade.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Print what a coding agent should know of Colonnade, or install it into a project.
+
+    Examples:
+      colonnade skill
+
+      colonnade skill --install .
+    """
+    from colonnade.cli._skill import show_skill
+
+    show_skill(install)
+
+
+@app.command()
 def new(
     name: Annotated[
         Optional[str],  # noqa: UP045 - as above
