@@ -61,21 +61,26 @@ def text_of(answer: Mapping[str, Any]) -> str:
     text = _json({**others, "cut": _CUT_TEXTS, name: values})
     if len(text) <= MAX_CHARACTERS:
         return text
+    if name == "results":  # what has been stored must never look like an error
+        results = [{**result, "row": "left out"} for result in answer[name]]
+        return _json({**others, "cut": _CUT_ROWS, name: results})
     kept = _fitting(values, MAX_CHARACTERS - len(_json(others)) - 500)
     if not kept:
-        raise ToolError(
-            "One row is longer than an answer may be. Name the `fields` that you need.",
-        )
+        raise ToolError(_TOO_LONG[name])
     others.pop("next", None)  # it would skip the rows that are left out
     note = f"{_CUT_TEXTS} Only the first {len(kept)} of {len(values)} fit. " + _HOW_TO_GO_ON[name]
     return _json({**others, "cut": note.format(len(kept)), name: kept})
 
 
 _CUT_TEXTS = f"Texts of more than {MAX_VALUE} characters are cut."
+_CUT_ROWS = "The rows are left out, since the answer would be too long. Read them."
 _HOW_TO_GO_ON = {
     "rows": "Name fewer `fields`, or ask with limit={} and go on with `next`.",
     "tables": "Describe fewer tables in a call.",
-    "results": "All changes were carried out as the answer says; read the others.",
+}
+_TOO_LONG = {
+    "rows": "One row is longer than an answer may be. Name the `fields` that you need.",
+    "tables": "The description of the table is longer than an answer may be.",
 }
 
 

@@ -47,6 +47,9 @@ FilterValue = Annotated[
     AfterValidator(_filter_value),
     WithJsonSchema({"type": ["string", "number", "boolean", "array"], "items": _SCALAR}),
 ]
+_ASCII = "^[\\x20-\\x7e]+$"
+"""What a header may contain."""
+
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Names = Annotated[list[Name], Field(max_length=50)]
 Key = Annotated[
@@ -72,7 +75,7 @@ Where = Annotated[
         description='Conditions with and, or, not: {"or": [{"status": "open"}, {"hours__gt": 3}]}.'
     ),
 ]
-Limit = Annotated[int, Field(ge=1, le=MAX_ROWS)]
+Limit = Annotated[int, Field(ge=1, le=MAX_ROWS)] | None
 Table = Annotated[Name, Field(description="A name from `describe`.")]
 
 
@@ -105,7 +108,7 @@ class FindArguments(_Selection):
     filters: Filters = {}
     where: Where | None = None
     order_by: Names = Field(default=[], description='["-created_at", "title"]; - is descending.')
-    limit: Limit = DEFAULT_ROWS
+    limit: Limit = Field(default=None, description=f"{DEFAULT_ROWS} by default.")
     cursor: str | None = Field(default=None, description="`next` of the page before.")
     count: Literal["exact", "estimated"] | None = Field(
         default=None, description="Count all rows that match as well."
@@ -119,7 +122,7 @@ class ReadArguments(_Selection):
     relation: Name | None = Field(
         default=None, description="Read the rows of this relation instead of the row."
     )
-    limit: Limit = Field(default=DEFAULT_ROWS, description="The maximum for a relation.")
+    limit: Limit = Field(default=None, description=f"Of a relation: {DEFAULT_ROWS} by default.")
     cursor: str | None = Field(default=None, description="`next` of the page of a relation before.")
 
 
@@ -139,7 +142,7 @@ class AggregateArguments(Arguments):
     having: Where | None = Field(default=None, description='{"count__gt": 3}.')
     order_by: Names = Field(default=[], description='Names above: ["-count"].')
     tz: Name | None = Field(default=None, description="Of time buckets, such as Europe/Berlin.")
-    limit: Limit = MAX_ROWS
+    limit: Limit = Field(default=None, description=f"{MAX_ROWS} by default.")
     cursor: str | None = Field(default=None, description="`next` of the page before.")
 
 
@@ -171,7 +174,10 @@ class Upsert(_Change):
 class _OfRow(_Change):
     key: Key
     etag: str | None = Field(
-        default=None, description="`etag` from `read`: refuse it if the row has changed since."
+        default=None,
+        pattern=_ASCII,
+        max_length=200,
+        description="`etag` from `read`: refuse it if the row has changed since.",
     )
 
 
@@ -231,5 +237,6 @@ class WriteArguments(Arguments):
         default=None,
         min_length=1,
         max_length=200,
+        pattern=_ASCII,
         description="Repeat a call whose answer was lost with the same key: it is stored once.",
     )

@@ -7,16 +7,24 @@ from colonnade.agents._tools import without_titles
 from colonnade.resources import FieldDescription, ReadableTable, RelationDescription
 
 READS = frozenset(("list", "read", "aggregate"))
+MAX_BRIEF = 60
+"""Number of tables up to which an answer has room for more than their names."""
+
+MAX_DETAILED = 60
+"""Number of fields of a table up to which an answer has room for all of their properties."""
+
 _SHOWN_SCHEMA = ("maxLength", "minLength", "maximum", "minimum", "pattern", "format", "items")
 
 
 def brief(tables: Mapping[str, ReadableTable], *, writable: bool) -> list[dict[str, Any]]:
-    """A line for each table.
+    """A line for each table; of many tables, only their names.
 
     Args:
         tables: The tables that the caller may read.
         writable: Whether tools may write.
     """
+    if len(tables) > MAX_BRIEF:
+        return [{"table": name} for name in tables]
     return [
         _without_empty(
             {
@@ -42,16 +50,21 @@ def in_detail(name: str, tables: Mapping[str, ReadableTable], *, writable: bool)
     """
     description = tables[name].description
     ids = {table.description.table: each for each, table in tables.items()}
-    writes = {"create": description.create, "update": description.update} if writable else {}
+    is_short = len(description.fields) > MAX_DETAILED
+    shows_values = writable and not is_short
+    values = {"create": description.create, "update": description.update} if shows_values else {}
     return _without_empty(
         {
             "table": name,
             "about": description.description,
             "key": list(description.key),
-            "fields": [_field(field, ids) for field in description.fields],
+            "fields": [
+                {"name": field.name, "type": field.kind} if is_short else _field(field, ids)
+                for field in description.fields
+            ],
             "relations": [_relation(each, ids) for each in description.relations],
             "operations": _operations(tables[name], writable=writable),
-            "values": without_titles(_without_empty(writes)),
+            "values": without_titles(_without_empty(values)),
         }
     )
 
@@ -74,7 +87,7 @@ def _field(field: FieldDescription, ids: Mapping[str, str]) -> dict[str, Any]:
             "choices": None if field.choices is None else list(field.choices),
             "references": references,
             **{name: field.schema[name] for name in _SHOWN_SCHEMA if name in field.schema},
-            "operators": list(field.filters),
+            "operators": " ".join(field.filters),
             "sortable": field.sortable,
         }
     )

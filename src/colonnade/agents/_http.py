@@ -1,6 +1,8 @@
 """The MCP server over streamable HTTP: an ASGI application without sessions."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,8 +14,12 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from colonnade.agents._answers import ToolError
 from colonnade.agents._protocol import protocol_server
 from colonnade.agents._toolbox import Toolbox
+from colonnade.resources import answering_route
+
+logger = logging.getLogger("colonnade.agents")
 
 MAX_REQUEST = 1024 * 1024
 """Maximum size of a request in bytes."""
@@ -35,6 +41,7 @@ class HTTPServer:
         self._app = app
         self._toolbox = toolbox
         self._origins = frozenset(origins)
+        self._roots: dict[str, str | None] = {}
         self._server = protocol_server(toolbox, app.title, self._call)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,13 +50,19 @@ class HTTPServer:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
             return
+        if scope.get("app") is not self._app:
+            # Its guards and its exception handlers would be missing.
+            logger.error("The MCP server of %r is mounted in another app", self._app.title)
+            response = PlainTextResponse("This server is mounted in another app than its own.", 500)
+            await response(scope, receive, send)
+            return
         if not self._is_allowed(Headers(scope=scope)):
             response = PlainTextResponse("Pages of another origin may not call this server.", 403)
             await response(scope, receive, send)
             return
         call = scope.get(CALL_KEY)
         if isinstance(call, InProcessCall):
-            await call.run(self._toolbox, self._scope_of_app(scope))
+            await call.run(self._toolbox, lambda: self._scope_of_app(scope))
             await PlainTextResponse("")(scope, receive, send)
             return
         await self._serve(scope, receive, send)
@@ -78,13 +91,27 @@ class HTTPServer:
         return await self._toolbox.call(name, arguments, self._scope_of_app(request.scope))
 
     def _scope_of_app(self, scope: Scope) -> Scope:
-        """The scope as the application has received it: without the path of the mount."""
+        """The scope as the application has received it: without the path of the mount.
+
+        Raises:
+            ToolError: The mount cannot be found, so that guards would see another path than that
+                of their table.
+        """
         root = str(scope.get("root_path", ""))
-        for route in self._app.routes:
-            path = getattr(route, "path", "")
-            if getattr(route, "app", None) is self and root.endswith(path):
-                root = root.removesuffix(path)
-        return {**scope, "root_path": root}
+        if root not in self._roots:
+            self._roots[root] = next(filter(partial(self._is_root, scope), _prefixes(root)), None)
+        known = self._roots[root]
+        if known is None:
+            raise ToolError(
+                "The server of these tools is mounted in a way that hides the paths of the "
+                "application. Mount what mcp_server() returns, without a wrapper."
+            )
+        return {**scope, "root_path": known}
+
+    def _is_root(self, scope: Scope, root: str) -> bool:
+        """Whether the application answers the request with this server if it has this root."""
+        route = answering_route(self._app.router.routes, {**scope, "root_path": root})
+        return getattr(route, "app", None) is self
 
     def _is_allowed(self, headers: Headers) -> bool:
         """Whether no page of another origin has sent the request."""
@@ -95,6 +122,13 @@ class HTTPServer:
         if site is not None:  # browsers set it, and no page can
             return site in {"same-origin", "none"}
         return urlsplit(origin).netloc == headers.get("host")
+
+
+def _prefixes(root: str) -> Iterator[str]:
+    """The paths that a path begins with, the longest first."""
+    parts = root.split("/")
+    for count in range(len(parts), 0, -1):
+        yield "/".join(parts[:count])
 
 
 class _Body:
@@ -142,9 +176,9 @@ class InProcessCall:
         self.answer: dict[str, Any] | None = None
         self.error: Exception | None = None
 
-    async def run(self, toolbox: Toolbox, scope: Scope) -> None:
+    async def run(self, toolbox: Toolbox, scope: Callable[[], Scope]) -> None:
         """Call the tool, and keep its answer."""
         try:
-            self.answer = await toolbox.call(self._name, self._arguments, scope)
+            self.answer = await toolbox.call(self._name, self._arguments, scope())
         except Exception as error:
             self.error = error

@@ -10,7 +10,7 @@ _POSTGRESQL = re.compile(r"\b(Seq|Index|Index Only|Bitmap Heap|Tid) Scan(?: Back
 _SQLITE = re.compile(r"^(SCAN|SEARCH) (\S+)(.*)")
 """https://sqlite.org/eqp.html"""
 
-_SORTS = re.compile(r"\bSort\b|USE TEMP B-TREE FOR ORDER BY")
+_SORTS = re.compile(r"\bSort\b|USE TEMP B-TREE FOR .*ORDER BY")
 
 
 def accesses(
@@ -34,7 +34,7 @@ def accesses(
 def _accesses(plan: Iterable[str], tables: Collection[str]) -> Iterator[tuple[str, str]]:
     for line in plan:
         if match := _POSTGRESQL.search(line):
-            whole, name = match[1] == "Seq", match[2]
+            whole, name = match[1] == "Seq", match[2].strip('"')
         elif match := _SQLITE.search(line.strip()):
             whole, name = match[1] == "SCAN" and "INDEX" not in match[3], match[2]
         else:

@@ -1,9 +1,9 @@
 """Routes that only tools can reach: they need a request of the app, but are not part of its API."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response, params
 from fastapi.responses import JSONResponse
 
 from colonnade.agents._descriptions import brief, in_detail
@@ -23,17 +23,23 @@ class PrivateRoutes:
 
     Args:
         tables: The tables of the tools.
+        dependencies: The dependencies of the application.
         writable: Whether tools may write.
         shows_sql: Whether ``explain`` shows the SQL and the plan of the database.
     """
 
     def __init__(
-        self, tables: Mapping[str, ServedTable], *, writable: bool, shows_sql: bool
+        self,
+        tables: Mapping[str, ServedTable],
+        dependencies: Sequence[params.Depends],
+        *,
+        writable: bool,
+        shows_sql: bool,
     ) -> None:
         self._tables = tables
         self._writable = writable
         self._shows_sql = shows_sql
-        self.router = APIRouter(route_class=ResourceRoute)
+        self.router = APIRouter(route_class=ResourceRoute, dependencies=dependencies)
         self.router.add_api_route("/describe", self._describe, methods=["GET"])
         self.router.add_api_route("/names/{table}", self._names, methods=["GET"])
         self.router.add_api_route("/explain/{table}", self._explain, methods=["GET"])
@@ -44,7 +50,7 @@ class PrivateRoutes:
         request: Request,
         table: Annotated[list[str], Query()] = [],  # noqa: B006
     ) -> Response:
-        readable = await readable_tables(self._tables, request)
+        readable = await self._readable(request)
         for name in table:
             if name not in readable:
                 raise HTTPException(404, _unknown(name, readable))
@@ -57,9 +63,9 @@ class PrivateRoutes:
 
     async def _names(self, request: Request, table: str) -> Response:
         """The names of a table with which a filter may begin."""
-        readable = await readable_tables(self._named(table), request)
+        readable = await self._readable(request, table)
         if table not in readable:
-            raise HTTPException(404, _unknown(table, await readable_tables(self._tables, request)))
+            raise HTTPException(404, _unknown(table, await self._readable(request)))
         description = readable[table].description
         fields = [field.name for field in description.fields]
         return JSONResponse([*fields, *(each.name for each in description.relations)])
@@ -67,15 +73,21 @@ class PrivateRoutes:
     async def _explain(self, request: Request, table: str, key: str | None = None) -> Response:
         served = self._tables[table]
         # Its guards and scopes, before anything of the table is shown.
-        readable = await readable_tables(self._tables, request)
+        readable = await self._readable(request, table)
         if table not in readable:
-            raise HTTPException(404, _unknown(table, readable))
+            raise HTTPException(404, _unknown(table, await self._readable(request)))
         of_table = request_to_table(served, request)
         await served.resource.describe(of_table)
         explanation = await served.resource.explain(served.resource.query(of_table), key)
-        names = {each.description.table: name for name, each in readable.items()}
+        names = {
+            Shape.of(each.resource.model).table.name: name for name, each in self._tables.items()
+        }
+        known = {Shape.of(served.resource.model).table.name: table}
+        reached = {each.table.rpartition(".")[2] for each in readable[table].description.relations}
+        known |= {name: names[name] for name in reached if name in names}
+        metadata = Shape.of(served.resource.model).table.metadata
         content: dict[str, Any] = accesses(
-            explanation.plan, names, Shape.of(served.resource.model).table.metadata.tables
+            explanation.plan, known, {each.name for each in metadata.tables.values()}
         )
         if self._shows_sql:
             content |= {
@@ -85,8 +97,10 @@ class PrivateRoutes:
             }
         return JSONResponse(content)
 
-    def _named(self, table: str) -> dict[str, ServedTable]:
-        return {name: served for name, served in self._tables.items() if name == table}
+    async def _readable(self, request: Request, *names: str) -> dict[str, ReadableTable]:
+        """The tables that the caller may read, of all or of those with these names."""
+        tables = {name: self._tables[name] for name in names} if names else self._tables
+        return await readable_tables(tables, request, raises=False)
 
 
 def _unknown(name: str, readable: Mapping[str, ReadableTable]) -> str:

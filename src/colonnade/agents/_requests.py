@@ -9,14 +9,17 @@ from urllib.parse import urlencode
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Scope
 
 from colonnade.agents._answers import ToolError
 from colonnade.resources import (
     ServedTable,
     SharedSession,
+    answering_route,
     api_scope,
     in_process_scope,
+    root_in_path,
     share_session,
 )
 
@@ -51,7 +54,7 @@ class Answer:
     @property
     def is_error(self) -> bool:
         """Whether the request was refused, or failed."""
-        return self.status >= 400
+        return not 200 <= self.status < 300
 
     def json(self) -> Any:
         """The body.
@@ -64,6 +67,13 @@ class Answer:
         except ValueError:
             kind = self.headers.get("content-type", "no type")
             raise ToolError(f"The application responded with {kind} instead of JSON.") from None
+
+    def json_or_none(self) -> Any:
+        """The body; None if it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
 
     def require_success(self) -> Any:
         """The body of a response that is not an error.
@@ -84,13 +94,18 @@ class Answer:
         if not isinstance(body, dict):
             body = {}
         detail = body.get("detail")
-        message = detail if isinstance(detail, str) else f"The request failed with {self.status}."
+        message = detail if isinstance(detail, str) else self._without_detail()
         errors = [
             {"field": error.get("field"), "message": error.get("message")}
             for error in body.get("errors", ())[:10]
             if isinstance(error, dict)
         ]
         return {"message": message, "status": self.status, **({"errors": errors} if errors else {})}
+
+    def _without_detail(self) -> str:
+        if self.status < 400:
+            return f"The application redirects this request ({self.status}), which tools do not do."
+        return f"The request failed with {self.status}."
 
 
 class Caller:
@@ -102,6 +117,19 @@ class Caller:
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
+        self.has_asked = False
+        """Whether a request has been sent to a Resource, whose guards have judged the caller."""
+
+    def route(self, table: ServedTable, below: str, method: str) -> BaseRoute | None:
+        """The route that would answer a request; None if there is none.
+
+        Args:
+            table: The table.
+            below: The path below that of the Resource.
+            method: The method.
+        """
+        scope = {**api_scope(self._scope, table, below), "method": method}
+        return answering_route(table.router.routes, scope)
 
     async def ask(
         self,
@@ -125,6 +153,7 @@ class Caller:
             headers: Further headers.
             session: The session for the statements; None for the usual one.
         """
+        self.has_asked = True
         scope = api_scope(self._scope, table, below)
         if session is not None:
             share_session(scope, session)
@@ -140,10 +169,8 @@ class Caller:
             path: The path.
             query: The query parameters.
         """
-        root = str(self._scope.get("root_path", ""))
-        return await self._send(
-            router, in_process_scope(self._scope, f"{root}{path}"), "GET", query, None, {}
-        )
+        scope = in_process_scope(self._scope, f"{root_in_path(self._scope)}{path}")
+        return await self._send(router, scope, "GET", query, None, {})
 
     async def _send(
         self,

@@ -35,12 +35,14 @@ async def serve_stdio(app: FastAPI, toolbox: Toolbox, headers: Headers) -> None:
     # Before the application's own routes, one of which may match every path.
     app.router.routes.insert(0, Mount(path, app=HTTPServer(app, toolbox, ())))
 
+    state: dict[str, Any] = {}
+
     async def call(
         name: str, arguments: Mapping[str, Any], context: ServerRequestContext[Any]
     ) -> dict[str, Any]:
         in_process = InProcessCall(name, arguments)
         response = CollectedResponse()
-        await app({**_scope(app, path, headers), CALL_KEY: in_process}, _receive, response.send)
+        await app({**_scope(path, headers, state), CALL_KEY: in_process}, _receive, response.send)
         if in_process.error is not None:
             raise in_process.error
         if in_process.answer is None:  # a middleware has answered
@@ -48,13 +50,16 @@ async def serve_stdio(app: FastAPI, toolbox: Toolbox, headers: Headers) -> None:
         return in_process.answer
 
     server = protocol_server(toolbox, app.title, call)
-    async with app.router.lifespan_context(app), stdio_server() as (reads, writes):
+    # Standard output is for the protocol only, whatever the application prints when it starts.
+    async with stdio_server() as (reads, writes), app.router.lifespan_context(app) as started:
+        state.update(started or {})
         await server.run(reads, writes, server.create_initialization_options())
 
 
-def _scope(app: FastAPI, path: str, headers: Headers) -> Scope:
+def _scope(path: str, headers: Headers, state: Mapping[str, Any]) -> Scope:
     """The scope of an HTTP request to the mounted server."""
-    names = {"host": "localhost", **{name.lower(): value for name, value in headers}}
+    if "host" not in {name.lower() for name, _ in headers}:
+        headers = [("host", "localhost"), *headers]
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -65,9 +70,10 @@ def _scope(app: FastAPI, path: str, headers: Headers) -> Scope:
         "raw_path": f"{path}/".encode(),
         "query_string": b"",
         "root_path": "",
-        "headers": [(name.encode(), value.encode("latin-1")) for name, value in names.items()],
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
         "client": ("127.0.0.1", 0),
         "server": ("localhost", 80),
+        "state": dict(state),
     }
 
 

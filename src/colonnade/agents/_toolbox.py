@@ -13,6 +13,8 @@ from starlette.types import Scope
 
 from colonnade.agents._answers import ToolError, rows_answer
 from colonnade.agents._arguments import (
+    DEFAULT_ROWS,
+    MAX_ROWS,
     AggregateArguments,
     Arguments,
     DescribeArguments,
@@ -26,12 +28,15 @@ from colonnade.agents._private_routes import PrivateRoutes
 from colonnade.agents._requests import Answer, Caller
 from colonnade.agents._tools import TOOLS, Tool
 from colonnade.agents._writes import write
+from colonnade.models import Shape
 from colonnade.resources import (
+    GeneratedRoute,
     Resource,
     ServedTable,
     SharedSession,
     refuse_parameters,
     served_tables,
+    without_names,
 )
 
 DEADLINE = 60.0
@@ -78,7 +83,12 @@ class Toolbox:
 
     @cached_property
     def _private(self) -> PrivateRoutes:
-        return PrivateRoutes(self._tables, writable=self._writable, shows_sql=self._shows_sql)
+        return PrivateRoutes(
+            self._tables,
+            self._app.router.dependencies,
+            writable=self._writable,
+            shows_sql=self._shows_sql,
+        )
 
     async def call(self, name: str, arguments: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
         """Call a tool.
@@ -96,14 +106,27 @@ class Toolbox:
         """
         tool = self._tool(name)
         parsed = tool.parse(arguments)
+        caller = Caller(scope)
+        limit = asyncio.timeout(DEADLINE)
         try:
-            async with asyncio.timeout(DEADLINE):
-                return await self._run(parsed, Caller(scope))
+            async with limit:
+                return await self._run(parsed, caller)
         except TimeoutError:
-            raise ToolError(
-                f"{name} took longer than {DEADLINE:g} s and was cancelled. Ask for less, or see "
-                "with explain how the database reads the rows."
-            ) from None
+            if not limit.expired():
+                raise
+            raise ToolError(_late(tool)) from None
+        except ToolError:
+            if not caller.has_asked:
+                await self._require_readable(parsed, caller)
+            raise
+
+    async def _require_readable(self, arguments: Arguments, caller: Caller) -> None:
+        """Refuse a caller who may not read the table, before a message says anything of it."""
+        changes = arguments.changes if isinstance(arguments, WriteArguments) else [arguments]
+        for name in {getattr(each, "table", None) for each in changes}:
+            if name in self._tables:
+                answer = await caller.ask_private(self._private.router, f"/names/{name}")
+                answer.require_success()
 
     def _tool(self, name: str) -> Tool:
         tool = self.tools.get(name)
@@ -139,24 +162,42 @@ class Toolbox:
 
     async def _find(self, arguments: FindArguments, caller: Caller) -> dict[str, Any]:
         table = await self._table(arguments.table, caller)
-        answer = await self._read_only(table, caller, "", await self._find_query(arguments, caller))
-        rows = _rows_of(table, answer.require_success())
-        total = answer.headers.get("x-total-count")
-        return rows_answer(rows, total=None if total is None else int(total), next=_next(answer))
+        answer = await self._read_only(
+            table, caller, "", await self._find_query(arguments, table, caller)
+        )
+        rows = _rows_of(answer.require_success())
+        return rows_answer(rows, total=_total(answer), next=_next(answer))
 
     async def _read(self, arguments: ReadArguments, caller: Caller) -> dict[str, Any]:
         table = await self._table(arguments.table, caller)
         below = f"/{unquote(key_segment(arguments.key, table.resource.model))}"
         query = _selection(arguments.fields, arguments.include)
         if arguments.relation is None:
+            self._require_route(table, caller, below, "/{}")
             answer = await self._read_only(table, caller, below, query)
             row = answer.require_success()
             return rows_answer([row], etag=answer.headers.get("etag"))
-        if "/" in arguments.relation or ":" in arguments.relation:
-            raise ToolError(f"relation: {arguments.relation!r} is not a relation of this table.")
-        query += [("limit", str(arguments.limit)), *_given(cursor=arguments.cursor)]
-        answer = await self._read_only(table, caller, f"{below}/{arguments.relation}", query)
-        return rows_answer(answer.require_success(), next=_next(answer))
+        if arguments.relation not in Shape.of(table.resource.model).relations:
+            raise ToolError(
+                f"relation: {arguments.relation!r} is not a relation of {arguments.table}."
+            )
+        below += f"/{arguments.relation}"
+        query += [
+            ("limit", _limit(arguments.limit, DEFAULT_ROWS, table)),
+            *_given(cursor=arguments.cursor),
+        ]
+        answer = await self._read_only(table, caller, below, query)
+        return rows_answer(_rows_of(answer.require_success()), next=_next(answer))
+
+    def _require_route(self, table: ServedTable, caller: Caller, below: str, expected: str) -> None:
+        """Refuse a key that is the path of another endpoint, such as ``/tasks/export``.
+
+        Raises:
+            ToolError: Another endpoint would answer.
+        """
+        path = getattr(caller.route(table, below, "GET"), "path", None)
+        if path is not None and not without_names(path).endswith(expected):
+            raise ToolError(f"No row of {table.id} can be read by this key.", status=404)
 
     async def _aggregate(self, arguments: AggregateArguments, caller: Caller) -> dict[str, Any]:
         table = await self._table(arguments.table, caller)
@@ -167,29 +208,46 @@ class Toolbox:
             )
         query = [
             ("aggregate", ",".join(arguments.aggregate)),
-            ("limit", str(arguments.limit)),
+            ("limit", _limit(arguments.limit, MAX_ROWS, table)),
             *_listed(group_by=arguments.group_by, order_by=arguments.order_by),
             *_given(tz=arguments.tz, cursor=arguments.cursor),
             *_as_json(where=arguments.where, having=arguments.having),
             *await self._filters(arguments.table, arguments.filters, caller),
         ]
         answer = await self._read_only(table, caller, ":aggregate", query)
-        return rows_answer(answer.require_success(), next=_next(answer))
+        return rows_answer(_rows_of(answer.require_success()), next=_next(answer))
 
     async def _explain(self, arguments: ExplainArguments, caller: Caller) -> dict[str, Any]:
         table = await self._table(arguments.table, caller)
         path = f"/explain/{arguments.table}"
-        query = await self._find_query(arguments, caller)
-        if arguments.key is not None:
-            path += f"/{unquote(key_segment(arguments.key, table.resource.model))}"
+        if arguments.key is None:
+            query = await self._find_query(arguments, table, caller)
+            self._require_generated(table, caller, "")
+        else:
+            below = f"/{unquote(key_segment(arguments.key, table.resource.model))}"
             query = _selection(arguments.fields, arguments.include)
+            self._require_generated(table, caller, below)
+            # The guards of a read, which may be others than those of the list.
+            (await self._read_only(table, caller, below, query)).require_success()
+            path += below
         answer = await caller.ask_private(self._private.router, path, query)
         explained: dict[str, Any] = answer.require_success()
         return explained
 
-    async def _find_query(self, arguments: FindArguments, caller: Caller) -> Query:
+    def _require_generated(self, table: ServedTable, caller: Caller, below: str) -> None:
+        """Refuse to explain what the application answers by itself, or not at all.
+
+        Raises:
+            ToolError: The Resource has no such list or read.
+        """
+        if not isinstance(caller.route(table, below, "GET"), GeneratedRoute):
+            raise ToolError(f"There is nothing to explain: {table.id} has no generated query here.")
+
+    async def _find_query(
+        self, arguments: FindArguments, table: ServedTable, caller: Caller
+    ) -> Query:
         return [
-            ("limit", str(arguments.limit)),
+            ("limit", _limit(arguments.limit, DEFAULT_ROWS, table)),
             *_listed(order_by=arguments.order_by),
             *_given(cursor=arguments.cursor, count=arguments.count),
             *_as_json(where=arguments.where),
@@ -201,7 +259,7 @@ class Toolbox:
         """Filters as query parameters.
 
         Only those of the table: a query parameter of the application's own dependencies, such as a
-        tenant, is not for agents to choose.
+        tenant, is not for agents to choose, unless it has the name of a field.
         """
         if not filters:
             return []
@@ -237,15 +295,41 @@ class Toolbox:
             yield SharedSession(session, is_new=False, db=db, is_trial=True)
 
 
-def _rows_of(table: ServedTable, body: Any) -> Sequence[Any]:
+def _rows_of(body: Any) -> Sequence[Any]:
     """The rows of a list, which may be in an envelope."""
     if isinstance(body, list):
         return body
-    lists = [value for value in body.values() if isinstance(value, list)]
+    values = body.values() if isinstance(body, dict) else ()
+    lists = [value for value in values if isinstance(value, list)]
     if len(lists) != 1:
         raise ToolError("The application does not respond with a list of rows here.")
     rows: Sequence[Any] = lists[0]
     return rows
+
+
+def _total(answer: Answer) -> int | None:
+    """The number of all rows that match, from ``X-Total-Count`` or ``Content-Range``."""
+    text = answer.headers.get("x-total-count", "")
+    text = text or answer.headers.get("content-range", "").rpartition("/")[2]
+    return int(text) if text.isdecimal() else None
+
+
+def _limit(limit: int | None, default: int, table: ServedTable) -> str:
+    """The limit of a call: without one, the default, or less if the Resource allows only that."""
+    return str(min(default, table.resource.max_limit) if limit is None else limit)
+
+
+def _late(tool: Tool) -> str:
+    """What to say of a call that took too long."""
+    if tool.writes:
+        return (
+            f"{tool.name} took longer than {DEADLINE:g} s and was cancelled. The changes may be "
+            "stored or not: read them before you repeat the call."
+        )
+    return (
+        f"{tool.name} took longer than {DEADLINE:g} s and was cancelled. Ask for less, or see with "
+        "explain how the database reads the rows."
+    )
 
 
 def _next(answer: Answer) -> str | None:

@@ -18,6 +18,9 @@ from colonnade.agents._arguments import (
 )
 from colonnade.writes import path_text
 
+MAX_NAME = 300
+"""Maximum length of a part of a call in an error, in characters."""
+
 MAX_ERRORS = 10
 """Maximum number of errors that an answer lists."""
 
@@ -61,7 +64,7 @@ class Tool:
         errors = error.errors(include_url=False, include_input=False, include_context=False)
         known = ", ".join(self.arguments.model_fields)
         listed = [
-            {"argument": path_text(each["loc"]), "message": _message(each)}
+            {"argument": path_text(each["loc"])[:MAX_NAME], "message": _message(each)[:MAX_NAME]}
             for each in errors[:MAX_ERRORS]
         ]
         first = f"{listed[0]['argument']}: {listed[0]['message']}"

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Literal
 from urllib.parse import unquote
 
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
-from starlette.routing import BaseRoute, Match
+from starlette.background import BackgroundTask
 
 from colonnade.agents._answers import DATA, ToolError
 from colonnade.agents._arguments import (
@@ -22,8 +25,11 @@ from colonnade.agents._arguments import (
 )
 from colonnade.agents._keys import key_segment
 from colonnade.agents._requests import Answer, Caller
+from colonnade.database import error_kind_of
+from colonnade.errors import DatabaseError
 from colonnade.models import Shape
 from colonnade.resources import GeneratedRoute, ServedTable, SharedSession
+from colonnade.writes import check_deferred_constraints, rejection_of, unavailable_of
 
 _STORED = "All changes are stored."
 _TRIED = "Dry run: nothing is stored. Repeat the call with dry_run=false to store the changes."
@@ -40,20 +46,6 @@ class _WriteRequest:
     query: tuple[tuple[str, str], ...]
     body: Any
     headers: Mapping[str, str]
-
-    @property
-    def route(self) -> BaseRoute | None:
-        """The route that answers it; None if there is none."""
-        resource = self.table.resource
-        scope = {
-            "type": "http",
-            "method": self.method,
-            "path": f"{resource.prefix}{self.below}",
-            "root_path": "",
-            "headers": [],
-        }
-        matching = (each for each in resource.routes if each.matches(scope)[0] is Match.FULL)
-        return next(matching, None)
 
 
 class _RolledBackError(Exception):
@@ -89,16 +81,18 @@ async def write(
         # Exactly the request of an HTTP client, whatever answers it.
         answers: Sequence[Answer] = [await _send(requests[0], caller)]
     else:
-        _refuse_unusual(requests)
+        _refuse_unusual(requests, caller)
         answers = await _together(requests, caller, is_trial=arguments.dry_run)
     return _answer(answers, is_trial=arguments.dry_run)
 
 
 def _key_of(arguments: WriteArguments, index: int) -> str | None:
     """The ``Idempotency-Key`` of a change; none for a trial, which stores no answer."""
-    if arguments.idempotency_key is None or arguments.dry_run:
+    key = arguments.idempotency_key
+    if key is None or arguments.dry_run:
         return None
-    return f"{arguments.idempotency_key}-{index}" if index else arguments.idempotency_key
+    # No other call has a key like those of the further changes.
+    return f"{sha256(key.encode()).hexdigest()}-{index}" if index else key
 
 
 async def _send(
@@ -115,7 +109,7 @@ async def _send(
     )
 
 
-def _refuse_unusual(requests: Sequence[_WriteRequest]) -> None:
+def _refuse_unusual(requests: Sequence[_WriteRequest], caller: Caller) -> None:
     """Refuse requests that cannot share a transaction.
 
     Raises:
@@ -123,7 +117,7 @@ def _refuse_unusual(requests: Sequence[_WriteRequest]) -> None:
             tables are in several databases.
     """
     for index, request in enumerate(requests):
-        route = request.route
+        route = caller.route(request.table, request.below, request.method)
         if route is not None and not isinstance(route, GeneratedRoute):
             raise ToolError(
                 f"changes[{index}]: the application answers this change by itself, so it cannot be "
@@ -140,24 +134,59 @@ async def _together(
 ) -> Sequence[Answer]:
     """Send requests that share a transaction, until one is refused."""
     db = requests[0].table.resource.db
+    background: list[BackgroundTask] = []
 
     async def unit(session: AsyncSession) -> list[Answer]:
-        shared = SharedSession(session, is_new=False, db=db, is_trial=is_trial)
+        background.clear()
+        connection = await session.connection()
         answers: list[Answer] = []
         for request in requests:
-            answers.append(await _send(request, caller, shared))
+            answers.append(await _send_within(connection, request))
             if answers[-1].is_error:
                 raise _RolledBackError(answers)
+        await connection.run_sync(check_deferred_constraints)
         if is_trial:
             raise _RolledBackError(answers)
         return answers
 
+    async def _send_within(connection: AsyncConnection, request: _WriteRequest) -> Answer:
+        # A commit or a rollback of a hook ends a savepoint, and not the transaction.
+        async with AsyncSession(
+            connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
+        ) as session:
+            shared = SharedSession(session, is_new=False, db=db, is_trial=is_trial)
+            answer = await _send(request, caller, shared)
+            for failure in shared.failures:
+                if error_kind_of(failure) is not None:
+                    raise failure  # which a retry of the transaction may mend
+            await session.commit()
+        background.extend(shared.background)
+        return answer
+
     # As for hooks: SQLite would lock at the first write only.
     level: Literal["SERIALIZABLE"] | None = "SERIALIZABLE" if db.url.backend == "sqlite" else None
     try:
-        return await db.transaction_async(unit, isolation_level=level)
+        answers = await db.transaction_async(unit, isolation_level=level)
     except _RolledBackError as error:
         return error.answers
+    except (SQLAlchemyError, DatabaseError) as error:
+        raise ToolError(**_problem_of(error, requests), stored=_REFUSED) from error
+    for task in background:
+        await task()
+    return answers
+
+
+def _problem_of(error: Exception, requests: Sequence[_WriteRequest]) -> dict[str, Any]:
+    """What an error of the transaction itself says, such as one of a deferred constraint.
+
+    Raises:
+        Exception: The error is a fault of the application.
+    """
+    shape = Shape.of(requests[-1].table.resource.model)
+    problem = unavailable_of(error) or rejection_of(error, shape)
+    if problem is None:
+        raise error
+    return {"message": problem.detail, "status": problem.status_code}
 
 
 def _answer(answers: Sequence[Answer], *, is_trial: bool) -> dict[str, Any]:
@@ -178,8 +207,8 @@ def _result(answer: Answer) -> dict[str, Any]:
     result: dict[str, Any] = {"status": answer.status}
     if "etag" in answer.headers:
         result["etag"] = answer.headers["etag"]
-    if answer.status != 204:
-        result["row"] = answer.json()
+    if answer.body:
+        result["row"] = answer.json_or_none()
     return result
 
 

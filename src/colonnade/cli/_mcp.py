@@ -63,7 +63,7 @@ def serve_mcp(
         with redirect_stdout(sys.stderr):  # standard output is for the protocol
             app = _app(target, database_url, schemas, writable=writable)
             if not writable:
-                for database in _databases(app):
+                for database in _all_databases(app):
                     stack.enter_context(database.using(database.url.read_only))
         if port is None:
             serve_on_stdio(app, list(_headers(os.environ.get(HEADERS, ""))), writable=writable)
@@ -104,6 +104,9 @@ class _OnlyBelow:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request that may pass, and refuse others."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if scope["type"] == "http":
             host = Headers(scope=scope).get("host", "")
             if host not in self._hosts:
@@ -150,6 +153,11 @@ def _databases(app: FastAPI) -> list[Database]:
     return list(dict.fromkeys(resource.db for resource in resources))
 
 
+def _all_databases(app: FastAPI) -> list[Database]:
+    """The Databases of the Resources, and all others of the project's modules."""
+    return list(dict.fromkeys([*_databases(app), *Project.find(Path.cwd()).databases()]))
+
+
 def _headers(text: str) -> Iterator[tuple[str, str]]:
     """The headers in a text: a line each, as in HTTP.
 
@@ -160,9 +168,15 @@ def _headers(text: str) -> Iterator[tuple[str, str]]:
         name, colon, value = line.partition(":")
         if not line.strip():
             continue
-        if not colon or not name.strip() or " " in name.strip():
+        is_name = name.strip().isascii() and " " not in name.strip()
+        if not colon or not name.strip() or not is_name or not _fits_header(value):
             raise CommandError(
                 f"Line {number} of {HEADERS} is not a header. Write a header a line, such as "
                 "Authorization: Bearer TOKEN."
             )
         yield name.strip(), value.strip()
+
+
+def _fits_header(value: str) -> bool:
+    """Whether a text has only the characters of a header, which are those of Latin-1."""
+    return all(ord(character) < 256 for character in value)

@@ -1,6 +1,7 @@
 """The HTTP API: ``Resource``, its routes, links, trees, scopes, problems."""
 
 from colonnade.resources._fastapi_compat import (
+    answering_route,
     included_routers,
     inclusion_prefixes,
     mounts_with,
@@ -25,6 +26,8 @@ from colonnade.resources.in_process._requests import (
     api_scope,
     in_process_scope,
     path_of_table,
+    receive_nothing,
+    root_in_path,
 )
 from colonnade.resources.in_process._served_tables import (
     ServedTable,
@@ -35,7 +38,7 @@ from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._exception_handlers import problems
 from colonnade.resources.routes._names import path_of
 from colonnade.resources.routes._read_your_writes import ReadYourWrites
-from colonnade.resources.routes._route import GeneratedRoute, ResourceRoute
+from colonnade.resources.routes._route import GeneratedRoute, ResourceRoute, without_names
 from colonnade.resources.routes._route_builder import Operation
 from colonnade.resources.routes._shared_session import SharedSession, share_session
 
@@ -58,6 +61,7 @@ __all__ = [
     "SharedSession",
     "StudioView",
     "Unscoped",
+    "answering_route",
     "api_scope",
     "in_process_scope",
     "included_routers",
@@ -67,8 +71,11 @@ __all__ = [
     "path_of_table",
     "problems",
     "readable_tables",
+    "receive_nothing",
     "refuse_parameters",
     "request_to_table",
+    "root_in_path",
     "served_tables",
     "share_session",
+    "without_names",
 ]

@@ -20,8 +20,8 @@ from fastapi.security.api_key import APIKeyBase
 from fastapi.security.base import SecurityBase
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Mount
-from starlette.types import Receive
+from starlette.routing import BaseRoute, Match, Mount
+from starlette.types import Receive, Scope
 
 BODY_ERROR = "There was an error parsing the body"
 """The detail of FastAPI's 400 for a body that Python's JSON reader cannot read."""
@@ -129,6 +129,23 @@ def _inclusions(routes: Iterable[BaseRoute], around: Any) -> Iterator[tuple[APIR
             context = inner if around is None else around.combine(inner)
             yield route.original_router, context
             yield from _inclusions(route.original_router.routes, context)
+
+
+def answering_route(routes: Iterable[BaseRoute], scope: Scope) -> BaseRoute | None:
+    """Return the route that answers a request, also of an included router; None without one.
+
+    Args:
+        routes: The routes of an app.
+        scope: The scope of the request.
+    """
+    scope = {key: value for key, value in scope.items() if key != "fastapi"}
+    for route in routes:
+        if route.matches(scope)[0] is Match.FULL:
+            if not isinstance(route, _IncludedRouter):
+                return route
+            inner = route._match(scope)[2]
+            return answering_route([inner], scope) if isinstance(inner, _IncludedRouter) else inner
+    return None
 
 
 async def solve(dependency: Callable[..., Any], request: Request) -> Any:

@@ -337,6 +337,11 @@ class Resource(HookDecorators, APIRouter):
         return _scoping.dependency_of(self.db, self._shape.table, "write")
 
     @property
+    def max_limit(self) -> int:
+        """The maximum number of rows in a page and in a batch."""
+        return self._contract.max_limit
+
+    @property
     def idempotency(self) -> type[Idempotency] | None:
         """The table of responses by ``Idempotency-Key``; None if the header has no effect."""
         return self._idempotency

@@ -18,6 +18,7 @@ from colonnade.resources._sessions import in_session
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._disconnect import DEADLINE, DeadlineError, cancel_on_disconnect
 from colonnade.resources.routes._request_context import RequestContext
+from colonnade.resources.routes._shared_session import SharedSession
 from colonnade.writes import (
     RejectedError,
     RunStatements,
@@ -124,6 +125,9 @@ class ResourceContext(TableContext):
             Problem: The database rejected the request, or did not respond in time.
         """
         try:
+            if isinstance(context.session, SharedSession):
+                async with context.session.limited(self.deadline):
+                    return await context.session.run(work, begin=begin)
             if context.session is not None:
                 return await context.session.run(work, begin=begin)
             return await cancel_on_disconnect(
@@ -162,6 +166,9 @@ class ResourceContext(TableContext):
             Problem: The database rejected the request, or did not respond in time.
         """
         try:
+            if isinstance(context.session, SharedSession):
+                async with context.session.limited(self.deadline):
+                    return await in_session(self.db, context.session, work, idempotent=idempotent)
             return await cancel_on_disconnect(
                 context.request,
                 in_session(self.db, context.session, work, idempotent=idempotent),

@@ -10,6 +10,7 @@ from colonnade.writes._database_errors import (
     too_large,
     unavailable_of,
 )
+from colonnade.writes._deferred_constraints import check_deferred_constraints
 from colonnade.writes._errors import RejectedError, field_error, path_text
 from colonnade.writes._etags import ETAG_PATTERN, expected_versions, is_unchanged
 from colonnade.writes._keys import Keys
@@ -94,6 +95,7 @@ __all__ = [
     "WriteKind",
     "WrittenRow",
     "allowed_verbs",
+    "check_deferred_constraints",
     "complete",
     "deadline_exceeded",
     "expected_versions",

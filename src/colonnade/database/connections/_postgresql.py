@@ -430,12 +430,21 @@ def read_only(sync: DriverConfig, asynchronous: DriverConfig) -> tuple[DriverCon
     settings = asynchronous.connect_args.get("server_settings", {})
     own_options = f"{settings.get('options', '')} {setting}".strip()
     return (
-        replace(sync, connect_args={**sync.connect_args, "options": options}),
+        replace(
+            sync,
+            connect_args={**sync.connect_args, "options": options, **_any_server(sync)},
+        ),
         replace(
             asynchronous,
             connect_args={
                 **asynchronous.connect_args,
+                **_any_server(asynchronous),
                 "server_settings": {**settings, "options": own_options},
             },
         ),
     )
+
+
+def _any_server(config: DriverConfig) -> dict[str, str]:
+    """A session that only reads would not be taken for that of a primary."""
+    return {"target_session_attrs": "any"} if "target_session_attrs" in config.connect_args else {}

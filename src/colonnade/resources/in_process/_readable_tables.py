@@ -1,6 +1,7 @@
 """The tables that a request may read, with what it may do with them."""
 
 import asyncio
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from inspect import isawaitable
@@ -15,8 +16,10 @@ from colonnade.resources.descriptions._resource_description import (
     FieldDescription,
     ResourceDescription,
 )
-from colonnade.resources.in_process._requests import path_of_table
+from colonnade.resources.in_process._requests import path_of_table, receive_nothing
 from colonnade.resources.in_process._served_tables import ServedTable
+
+logger = logging.getLogger("colonnade.resources")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class ReadableTable:
 
 
 async def readable_tables(
-    tables: Mapping[str, ServedTable], request: Request
+    tables: Mapping[str, ServedTable], request: Request, *, raises: bool = True
 ) -> dict[str, ReadableTable]:
     """Return the tables that a request may read, by their ids.
 
@@ -43,6 +46,8 @@ async def readable_tables(
     Args:
         tables: The tables.
         request: The request.
+        raises: Whether an error that is a fault of the application is raised. Otherwise, it is
+            logged, and its table is left out.
     """
     readable = {}
     for name, table in tables.items():
@@ -53,7 +58,9 @@ async def readable_tables(
             pass
         except Exception as error:
             if await _status_of(error, request) >= 500:
-                raise
+                if raises:
+                    raise
+                logger.exception("The table %s cannot be described", name)
         else:
             readable[name] = ReadableTable(table, description)
     return _without_hidden_references(readable)
@@ -67,7 +74,10 @@ def request_to_table(table: ServedTable, request: Request) -> Request:
         request: The first request.
     """
     path = path_of_table(request.scope, table)
-    return Request({**request.scope, "path": path, "raw_path": path.encode()}, request.receive)
+    scope = {**request.scope, "path": path, "raw_path": path.encode()}
+    if "state" in scope:  # what a guard leaves there is for the requests of its table
+        scope["state"] = dict(scope["state"])
+    return Request(scope, receive_nothing)
 
 
 async def _status_of(error: Exception, request: Request) -> int:

@@ -4,7 +4,7 @@ So whatever the application's middleware found out about the request, such as th
 holds here as well.
 """
 
-from starlette.types import Scope
+from starlette.types import Message, Scope
 
 from colonnade.resources.in_process._served_tables import ServedTable
 
@@ -40,15 +40,22 @@ def in_process_scope(scope: Scope, path: str) -> Scope:
     """
     others = {key: value for key, value in scope.items() if key not in _OF_THE_ROUTE}
     others = {key: value for key, value in others.items() if not key.startswith("colonnade.")}
+    if "state" in others:  # what one request leaves there is not for the next
+        others["state"] = dict(others["state"])
     return {**others, "path": path, "raw_path": path.encode(), "path_params": {}}
 
 
 def path_of_table(scope: Scope, table: ServedTable) -> str:
     """The path of a Resource in the application that the first request has reached."""
-    return f"{_root(scope)}{table.path}"
+    return f"{root_in_path(scope)}{table.path}"
 
 
-def _root(scope: Scope) -> str:
+async def receive_nothing() -> Message:
+    """The ``receive`` of a request without a body."""
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def root_in_path(scope: Scope) -> str:
     """What the path of the scope begins with if the application is mounted below it."""
     root = str(scope.get("root_path", ""))
     return root if str(scope["path"]).startswith(f"{root}/") else ""

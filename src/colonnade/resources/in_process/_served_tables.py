@@ -51,7 +51,7 @@ def served_tables(
         ModelError: The path of a Resource has a parameter, or a mounted app includes it.
     """
     chosen = _included_resources(app) if resources is None else list(resources)
-    private = APIRouter()
+    private = APIRouter(dependencies=app.router.dependencies)
     tables: dict[str, ServedTable] = {}
     for resource in {id(each): each for each in chosen}.values():  # routers have no hash
         prefixes = inclusion_prefixes(app, resource)

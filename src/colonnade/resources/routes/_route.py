@@ -32,7 +32,10 @@ from colonnade.resources.routes._request_context import (
     clear_context,
     set_context,
 )
-from colonnade.resources.routes._shared_session import shared_session
+from colonnade.resources.routes._shared_session import (
+    refuse_with_override,
+    shared_session,
+)
 from colonnade.rows import UnreadableRowError
 from colonnade.writes import RejectedError, unavailable_of
 
@@ -112,19 +115,7 @@ class ResourceRoute(APIRoute):
 
         async def respond(request: Request) -> Response:
             try:
-                if (shared := shared_session(request, self.db)) is not None:
-                    set_context(request, RequestContext(session=shared))
-                    response = await handle(request)
-                elif self.db is not None and is_overridden(self.db, request):
-                    async with override_session(self.db, request) as session:
-                        set_context(request, RequestContext(session=session))
-                        response = await handle(request)
-                else:
-                    set_context(request, RequestContext(request))
-                    if self.db is not None and self.db.replicas:
-                        response = await track_position(self.db, request, handle)
-                    else:
-                        response = await handle(request)
+                response = await self._handle(request, handle)
             except (RejectedError, RequestValidationError, QueryError) as error:
                 response = response_of(answered_with(error, self.unreachable))
             except UnreadableRowError as error:
@@ -143,6 +134,27 @@ class ResourceRoute(APIRoute):
             return response
 
         return respond
+
+    async def _handle(
+        self, request: Request, handle: Callable[[Request], Awaitable[Response]]
+    ) -> Response:
+        """Handle a request with the session that it is to use."""
+        shared = shared_session(request, self.db)
+        if self.db is not None and is_overridden(self.db, request):
+            if shared is not None:
+                refuse_with_override(request)
+            async with override_session(self.db, request) as session:
+                set_context(request, RequestContext(session=session))
+                return await handle(request)
+        if shared is not None:
+            set_context(request, RequestContext(session=shared))
+            response = await handle(request)
+            shared.take_background(response)
+            return response
+        set_context(request, RequestContext(request))
+        if self.db is not None and self.db.replicas:
+            return await track_position(self.db, request, handle)
+        return await handle(request)
 
     def limit_body(self, request: Request) -> Request:
         """Wrap a request so that reading a body that is too large raises a 413."""
