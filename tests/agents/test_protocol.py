@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from starlette.responses import Response
 
 from colonnade import Database, Field, Resource, SQLModel, mcp_server
+from colonnade.errors import ModelError
 from tests.agents.clients import agent_of
 
 pytestmark = pytest.mark.asyncio
@@ -187,3 +189,11 @@ async def test_middleware_and_paths_of_the_application_hold(
     async with agent_of(outer, "/api/mcp/", authorization="Bearer anna") as agent:
         assert await agent.rows("find", table="notes") == []
     assert paths == ["GET /api/notes Bearer anna"]
+
+
+async def test_without_its_sdk_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "mcp.server.context", None)
+    with pytest.raises(ModelError, match=r"pip install 'colonnade\[mcp\]'"):
+        mcp_server(FastAPI())

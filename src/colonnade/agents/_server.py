@@ -29,7 +29,8 @@ def mcp_server(
     It has at most six tools, however many tables there are: ``describe``, ``find``, ``read``,
     ``aggregate``, ``explain``, and ``write`` if it is writable. They call the Resources in process
     with the headers of the caller: schemas, scopes, dependencies, limits and errors of the API
-    apply. It speaks streamable HTTP, without sessions.
+    apply. Middleware that protects paths sees that of the server: protect Resources with
+    dependencies. It speaks streamable HTTP, without sessions.
 
     Args:
         app: The application.

@@ -53,7 +53,6 @@ class SharedSession(OverrideSession):
                 409,
                 "This table runs code after each commit, so it cannot be written together with "
                 "other changes. Send this change alone.",
-                kind="committed_hooks",
             )
 
     def take_background(self, response: Response) -> None:
@@ -119,5 +118,4 @@ def refuse_with_override(request: Request) -> None:
             409,
             "The session of this database is overridden, so changes cannot be tried or combined. "
             "Send one change, with dry_run=false.",
-            kind="overridden_session",
         )
