@@ -1,0 +1,4 @@
+from colonnade import Database, Session
+
+db = Database()
+session = Session(db.engine)
