@@ -1,0 +1,2 @@
+set -e
+.venv/bin/colonnade upgrade
