@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -238,3 +239,40 @@ def test_a_person_at_a_terminal_types_the_code_of_a_plan(project: Path, url: str
         assert process.wait(timeout=60) == code
         os.close(master)
     assert "no revision" in run(project, url, "colonnade", "current")
+
+
+MODEL = """
+from colonnade import Field, SQLModel
+
+
+class Task(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    color: str | None = None
+"""
+
+
+@pytest.mark.slow
+def test_the_plan_in_the_documentation_is_what_is_printed(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2].joinpath("docs/migrations.md").read_text()
+    shown = re.search(r"^```text\n(sqlite:///shop.db: 1 revision\n.*?)^```", page, re.M | re.S)
+    assert shown is not None
+    (tmp_path / "shop.py").write_text(MODEL)
+    (tmp_path / "pyproject.toml").write_text('[tool.colonnade]\nmodels = "shop"\nconfirm = true\n')
+    url = "sqlite:///shop.db"
+    run(tmp_path, url, "colonnade", "migrate")
+    run(tmp_path, url, "colonnade", "upgrade")
+    with Database(f"sqlite:///{tmp_path}/shop.db").engine.begin() as connection:
+        colors = [{"color": "red"}] * 332
+        connection.execute(text("INSERT INTO task (color) VALUES (:color)"), colors)
+    (tmp_path / "shop.py").write_text(MODEL.replace("    color: str | None = None\n", ""))
+    message = ("-m", "tasks have no color")
+    run(tmp_path, url, "colonnade", "migrate", "--drop", "task.color", *message)
+    printed = run(tmp_path, url, "colonnade", "upgrade", "--plan")
+    (code,) = re.findall(r"--confirm (\w+)", printed)
+    assert _without_codes(printed) == _without_codes(shown[1])
+    run(tmp_path, url, "colonnade", "upgrade", "--allow", "loses-data", "--confirm", code)
+
+
+def _without_codes(text: str) -> str:
+    """The text without the id of the revision and the code, which depend on the time."""
+    return re.sub(r"\b[0-9a-f]{12}\b|(?<=--confirm )\w+", "...", text)
