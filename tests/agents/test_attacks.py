@@ -80,7 +80,7 @@ async def test_a_route_of_the_app_in_front_of_a_resource_is_not_tried(shop: Shop
 
     async with agent_of(shop.served()) as agent:
         refusal = await agent.refusal("write", changes=[create()])
-    assert "the application answers this change by itself" in refusal["error"]
+    assert "an endpoint of the application handles this change" in refusal["error"]
     assert shop.stored() == []
 
 
@@ -210,7 +210,7 @@ async def test_a_server_in_another_app_than_its_own_is_refused(shop: Shop) -> No
         response = await client.post("http://shop/mcp/", json={})
     assert (response.status_code, response.text) == (
         500,
-        "This server is mounted in another app than its own.",
+        "Mount this server in the app that was passed to mcp_server().",
     )
 
 
@@ -222,7 +222,7 @@ async def test_what_is_stored_never_looks_like_an_error(shop: Shop) -> None:
         assert answer["stored"] == "All changes are stored."
         assert answer["results"][0]["row"] == "left out"
         refusal = await agent.refusal("read", table="notes", key=1)
-        assert "Name the `fields`" in refusal["error"]
+        assert "name them in `fields`" in refusal["error"]
         assert await agent.rows("read", table="notes", key=1, fields=["id"]) == [{"id": 1}]
 
 
@@ -237,6 +237,7 @@ async def test_an_answer_that_is_no_json_or_a_redirect_is_told_as_it_is(shop: Sh
     async with agent_of(shop.app, go="1") as agent:
         refusal = await agent.refusal("write", changes=[create()], dry_run=False)
     assert "redirects this request (303)" in refusal["error"]
+    assert refusal["stored"].startswith("The change may be stored.")
 
 
 async def test_overridden_sessions_are_used_and_never_bypassed(shop: Shop) -> None:
@@ -363,7 +364,7 @@ async def test_explain_needs_what_it_explains(shop: Shop) -> None:
     unread = Resource(shop.note, shop.db, dependencies={"read": [Depends(refuse)]})
     async with agent_of(shop.served(unlisted, unread)) as agent:
         refusal = await agent.refusal("explain", table="letters")
-        assert refusal["error"].startswith("There is nothing to explain")
+        assert refusal["error"].startswith("explain needs a generated endpoint")
         assert (await agent.refusal("explain", table="notes", key=1))["status"] == 403
 
 

@@ -116,7 +116,7 @@ async def test_without_writable_the_sessions_of_the_database_only_read(project: 
     """Even those of the application's own code."""
     async with started(project, headers="Authorization: Bearer writer") as agent:
         refusal = await agent.refusal("find", table="notes")
-    assert refusal["error"].startswith(("The server failed", "The database"))
+    assert refusal["error"].startswith(("The server had an internal error", "The database"))
     writable = started(project, "--writable", headers="Authorization: Bearer writer")
     async with writable as agent:
         assert await agent.rows("find", table="notes") == []

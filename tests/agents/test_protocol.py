@@ -164,7 +164,7 @@ async def test_an_error_of_the_server_shows_nothing_of_it(app: FastAPI, notes: R
     change = {"action": "create", "table": "notes", "values": {"text": "x"}}
     async with agent_of(app) as agent:
         refusal = await agent.refusal("write", changes=[change])
-    assert refusal == {"error": "The server failed. Its log says why; the answer does not."}
+    assert refusal == {"error": "The server had an internal error. The reason is in its log."}
 
 
 async def test_middleware_and_paths_of_the_application_hold(

@@ -196,13 +196,14 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "no row": ("read", {"table": "tasks", "key": 99}, "Task not found"),
     "10,000 keys": ("find", {"table": "tasks", "filters": {"id__in": list(range(10_000))}},
                     "must have at most 100 values"),
-    "a key of many values": ("read", {"table": "tasks", "key": {"id": 1, "x": 2}}, 'key {"id": '),
+    "a key of many values": ("read", {"table": "tasks", "key": {"id": 1, "x": 2}},
+                             'key: pass {"id": '),
     "half a key": ("read", {"table": "members", "key": {"team": "x,y"}}, '{"team": ..., "user": '),
     "a path as a key": ("read", {"table": "tasks", "key": "1/labels"}, "id"),
     "a path as a relation": ("read", {"table": "tasks", "key": 1, "relation": "labels/a"},
                              "is not a relation"),
     "unknown relation": ("read", {"table": "tasks", "key": 1, "relation": "people"},
-                         "is not a relation of tasks"),
+                         "is not a relation of tasks. It has: project, labels."),
     "a wrong cursor": ("find", {"table": "tasks", "cursor": "zzz"}, "The cursor does not belong"),
 }  # fmt: skip
 

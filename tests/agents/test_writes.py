@@ -162,7 +162,7 @@ async def test_a_repeated_call_with_a_key_is_stored_once(shop: Shop) -> None:
         refusal = await agent.refusal(
             "write", changes=[create("tags", name="t")], idempotency_key="k", dry_run=False
         )
-    assert refusal["error"].startswith("idempotency_key: create of tags stores no answers")
+    assert refusal["error"].startswith("idempotency_key does not apply to create of tags.")
 
 
 async def test_hooks_after_the_commit_run_only_if_there_is_one(shop: Shop) -> None:
@@ -171,8 +171,9 @@ async def test_hooks_after_the_commit_run_only_if_there_is_one(shop: Shop) -> No
         await agent.call("write", changes=[create("products", sku="A")], dry_run=False)
         await agent.call("write", changes=[order])
         assert shop.events == ["after 1"]
-        refusal = await agent.refusal("write", changes=[order, order], dry_run=False)
-        assert "runs code after each commit" in refusal["error"]
+        for dry_run in (True, False):
+            refusal = await agent.refusal("write", changes=[order, order], dry_run=dry_run)
+            assert "runs code after each commit" in refusal["error"]
         shop.events.clear()
         await agent.call("write", changes=[order], dry_run=False)
         (row,) = await agent.rows("find", table="orders")
@@ -200,8 +201,8 @@ async def test_an_endpoint_of_the_application_is_called_but_not_tried(
     async with agent_of(app) as agent:
         refusal = await agent.refusal("write", changes=[change])
         assert refusal["error"] == (
-            "changes[0]: the application answers this change by itself, so it cannot be tried or "
-            "combined with others. Send it alone, with dry_run=false."
+            "changes[0]: an endpoint of the application handles this change, so it cannot be tried "
+            "or combined with others. Send it alone, with dry_run=false."
         )
         await agent.refusal("write", changes=[change, change], dry_run=False)
         answer = await agent.call("write", changes=[change], dry_run=False)
@@ -237,7 +238,7 @@ async def test_a_server_that_is_not_writable_has_no_tool_that_writes(db: Databas
         tools = (await agent.session.list_tools()).tools
         assert "write" not in [tool.name for tool in tools]
         refusal = await agent.refusal("write", changes=[create("tags", name="x")], dry_run=False)
-        assert refusal["error"] == "This server only reads."
+        assert refusal["error"] == "This server is read-only: it has no tool `write`."
         assert "values" not in str(await agent.call("describe", tables=["tags"]))
 
 

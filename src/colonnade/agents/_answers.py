@@ -73,13 +73,13 @@ def text_of(answer: Mapping[str, Any]) -> str:
 
 
 _CUT_TEXTS = f"Texts of more than {MAX_VALUE} characters are cut."
-_CUT_ROWS = "The rows are left out, since the answer would be too long. Read them."
+_CUT_ROWS = "The rows are left out because the answer would be too long."
 _HOW_TO_GO_ON = {
-    "rows": "Name fewer `fields`, or ask with limit={} and go on with `next`.",
+    "rows": "Ask with limit={}, or for fewer fields, and go on with `next`.",
     "tables": "Describe fewer tables in a call.",
 }
 _TOO_LONG = {
-    "rows": "One row is longer than an answer may be. Name the `fields` that you need.",
+    "rows": "One row is longer than an answer may be. Ask for fewer fields: name them in `fields`.",
     "tables": "The description of the table is longer than an answer may be.",
 }
 

@@ -56,7 +56,10 @@ Key = Annotated[
     Any,
     AfterValidator(_key),
     WithJsonSchema({"type": ["string", "number", "object"], "additionalProperties": _SCALAR}),
-    Field(description='The primary key: 3, or {"team_id": 1, "user_id": 2} if it has several.'),
+    Field(
+        description="A value such as 3, or an object if the key has several columns: "
+        '{"team_id": 1, "user_id": 2}.'
+    ),
 ]
 Filters = Annotated[
     dict[Name, FilterValue],
@@ -65,7 +68,7 @@ Filters = Annotated[
         description=(
             'Conditions that must all hold: {"status": "open", "due__lt": "2026-01-31T00:00:00Z", '
             '"title__icontains": "report", "id__in": [1, 2], "closed_at__is_null": true, '
-            '"project__slug": "web"}. `describe` lists the filters of each field.'
+            '"project__slug": "web"}. `describe` lists the `operators` of each field.'
         ),
     ),
 ]
@@ -98,7 +101,10 @@ class _Selection(Arguments):
     fields: Names = Field(default=[], description="The fields of a row; all by default.")
     include: Names = Field(
         default=[],
-        description='Relations to add to each row: ["project", "tasks:5"], or ["tasks.count"].',
+        description=(
+            'Relations to add to each row: ["project"]; ["tasks:5"] adds at most 5; '
+            '["tasks.count"] adds their number.'
+        ),
     )
 
 
@@ -108,8 +114,10 @@ class FindArguments(_Selection):
     filters: Filters = {}
     where: Where | None = None
     order_by: Names = Field(default=[], description='["-created_at", "title"]; - is descending.')
-    limit: Limit = Field(default=None, description=f"{DEFAULT_ROWS} by default.")
-    cursor: str | None = Field(default=None, description="`next` of the page before.")
+    limit: Limit = Field(
+        default=None, description=f"Maximum number of rows; {DEFAULT_ROWS} by default."
+    )
+    cursor: str | None = Field(default=None, description="`next` from the previous answer.")
     count: Literal["exact", "estimated"] | None = Field(
         default=None, description="Count all rows that match as well."
     )
@@ -122,8 +130,13 @@ class ReadArguments(_Selection):
     relation: Name | None = Field(
         default=None, description="Read the rows of this relation instead of the row."
     )
-    limit: Limit = Field(default=None, description=f"Of a relation: {DEFAULT_ROWS} by default.")
-    cursor: str | None = Field(default=None, description="`next` of the page of a relation before.")
+    limit: Limit = Field(
+        default=None,
+        description=f"With `relation`: the maximum number of rows, {DEFAULT_ROWS} by default.",
+    )
+    cursor: str | None = Field(
+        default=None, description="With `relation`: `next` from the previous answer."
+    )
 
 
 class AggregateArguments(Arguments):
@@ -139,11 +152,19 @@ class AggregateArguments(Arguments):
     )
     filters: Filters = {}
     where: Where | None = None
-    having: Where | None = Field(default=None, description='{"count__gt": 3}.')
-    order_by: Names = Field(default=[], description='Names above: ["-count"].')
-    tz: Name | None = Field(default=None, description="Of time buckets, such as Europe/Berlin.")
-    limit: Limit = Field(default=None, description=f"{MAX_ROWS} by default.")
-    cursor: str | None = Field(default=None, description="`next` of the page before.")
+    having: Where | None = Field(
+        default=None, description='Conditions on the groups: {"count__gt": 3}.'
+    )
+    order_by: Names = Field(
+        default=[], description='Names from `group_by` or `aggregate`: ["-count"].'
+    )
+    tz: Name | None = Field(
+        default=None, description="Time zone of buckets such as created_at.month: Europe/Berlin."
+    )
+    limit: Limit = Field(
+        default=None, description=f"Maximum number of groups; {MAX_ROWS} by default."
+    )
+    cursor: str | None = Field(default=None, description="`next` from the previous answer.")
 
 
 class ExplainArguments(FindArguments):
@@ -157,14 +178,17 @@ class _Change(Arguments):
 
 
 class Create(_Change):
-    """A new row."""
+    """Create a row."""
 
     action: Literal["create"]
-    values: dict[str, Any] = Field(description="As `describe` says, with nested rows if it may.")
+    values: dict[str, Any] = Field(
+        description="The fields in `values.create` of `describe`, and related rows if a relation "
+        "has `may_write_nested`."
+    )
 
 
 class Upsert(_Change):
-    """A row that is created, or changed if another has the same unique value."""
+    """Create a row, or change the row with the same unique value."""
 
     action: Literal["upsert"]
     on_conflict: Names = Field(min_length=1, description='The unique fields: ["slug"].')
@@ -177,26 +201,26 @@ class _OfRow(_Change):
         default=None,
         pattern=_ASCII,
         max_length=200,
-        description="`etag` from `read`: refuse it if the row has changed since.",
+        description="`etag` from `read`. The change is refused if the row has changed since.",
     )
 
 
 class Update(_OfRow):
-    """Changes of a row: only what ``values`` names."""
+    """Change the fields in ``values`` of a row, and no others."""
 
     action: Literal["update"]
     values: dict[str, Any]
 
 
 class Replace(_OfRow):
-    """All values of a row, where the client chooses its key."""
+    """Create or replace the row with this key; fields that are left out get their defaults."""
 
     action: Literal["replace"]
     values: dict[str, Any]
 
 
 class Delete(_OfRow):
-    """A row to delete."""
+    """Delete a row."""
 
     action: Literal["delete"]
 
@@ -208,14 +232,14 @@ class _OfLink(_Change):
 
 
 class Link(_OfLink):
-    """A link of two rows of a many-to-many relation."""
+    """Link two rows of a many-to-many relation."""
 
     action: Literal["link"]
     values: dict[str, Any] = Field(default={}, description="Fields of the link itself.")
 
 
 class Unlink(_OfLink):
-    """The end of a link."""
+    """Remove a link."""
 
     action: Literal["unlink"]
 
@@ -238,5 +262,6 @@ class WriteArguments(Arguments):
         min_length=1,
         max_length=200,
         pattern=_ASCII,
-        description="Repeat a call whose answer was lost with the same key: it is stored once.",
+        description="For create and upsert: any text that is unique to this call. If the answer is "
+        "lost, repeat the call with the same key; it is stored only once.",
     )

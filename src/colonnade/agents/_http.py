@@ -53,7 +53,8 @@ class HTTPServer:
         if scope.get("app") is not self._app:
             # Its guards and its exception handlers would be missing.
             logger.error("The MCP server of %r is mounted in another app", self._app.title)
-            response = PlainTextResponse("This server is mounted in another app than its own.", 500)
+            where = "Mount this server in the app that was passed to mcp_server()."
+            response = PlainTextResponse(where, 500)
             await response(scope, receive, send)
             return
         if not self._is_allowed(Headers(scope=scope)):

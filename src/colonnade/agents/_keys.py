@@ -23,7 +23,7 @@ def key_segment(key: Any, model: type[Any]) -> str:
         key = {names[0]: key}
     if not isinstance(key, dict) or set(key) != set(names):
         wanted = ", ".join(f'"{name}": ...' for name in names)
-        raise ToolError(f"key: {model.__name__} has the key {{{wanted}}}.")
+        raise ToolError(f"key: pass {{{wanted}}} for {model.__name__}.")
     return Keys(columns).write(_text(key[name]) for name in names)
 
 

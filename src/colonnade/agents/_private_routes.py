@@ -62,13 +62,17 @@ class PrivateRoutes:
         return JSONResponse({"tables": described})
 
     async def _names(self, request: Request, table: str) -> Response:
-        """The names of a table with which a filter may begin."""
+        """The names of the fields and relations of a table."""
         readable = await self._readable(request, table)
         if table not in readable:
             raise HTTPException(404, _unknown(table, await self._readable(request)))
         description = readable[table].description
-        fields = [field.name for field in description.fields]
-        return JSONResponse([*fields, *(each.name for each in description.relations)])
+        return JSONResponse(
+            {
+                "fields": [field.name for field in description.fields],
+                "relations": [relation.name for relation in description.relations],
+            }
+        )
 
     async def _explain(self, request: Request, table: str, key: str | None = None) -> Response:
         served = self._tables[table]

@@ -28,6 +28,7 @@ from colonnade.agents._private_routes import PrivateRoutes
 from colonnade.agents._requests import Answer, Caller
 from colonnade.agents._tools import TOOLS, Tool
 from colonnade.agents._writes import write
+from colonnade.errors import ModelError
 from colonnade.models import Shape
 from colonnade.resources import (
     GeneratedRoute,
@@ -111,6 +112,8 @@ class Toolbox:
         try:
             async with limit:
                 return await self._run(parsed, caller)
+        except ModelError as error:  # of a Resource that tools cannot call
+            raise ToolError(str(error)) from None
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -133,7 +136,7 @@ class Toolbox:
         if tool is not None:
             return tool
         if name == "write":
-            raise ToolError("This server only reads.")
+            raise ToolError("This server is read-only: it has no tool `write`.")
         raise ToolError(f"There is no tool {name[:100]!r}. The tools are: {', '.join(self.tools)}.")
 
     async def _run(self, arguments: Arguments, caller: Caller) -> dict[str, Any]:
@@ -178,8 +181,10 @@ class Toolbox:
             row = answer.require_success()
             return rows_answer([row], etag=answer.headers.get("etag"))
         if arguments.relation not in Shape.of(table.resource.model).relations:
+            known = await self._names(arguments.table, "relations", caller)
             raise ToolError(
-                f"relation: {arguments.relation!r} is not a relation of {arguments.table}."
+                f"relation: {arguments.relation!r} is not a relation of {arguments.table}. It has: "
+                f"{', '.join(known) or 'none'}."
             )
         below += f"/{arguments.relation}"
         query += [
@@ -197,7 +202,11 @@ class Toolbox:
         """
         path = getattr(caller.route(table, below, "GET"), "path", None)
         if path is not None and not without_names(path).endswith(expected):
-            raise ToolError(f"No row of {table.id} can be read by this key.", status=404)
+            raise ToolError(
+                f"This key is the path of another endpoint of {table.id}, so it cannot be used to "
+                "read a row.",
+                status=404,
+            )
 
     async def _aggregate(self, arguments: AggregateArguments, caller: Caller) -> dict[str, Any]:
         table = await self._table(arguments.table, caller)
@@ -241,7 +250,10 @@ class Toolbox:
             ToolError: The Resource has no such list or read.
         """
         if not isinstance(caller.route(table, below, "GET"), GeneratedRoute):
-            raise ToolError(f"There is nothing to explain: {table.id} has no generated query here.")
+            raise ToolError(
+                f"explain needs a generated endpoint, and the application has replaced or left out "
+                f"that of {table.id}."
+            )
 
     async def _find_query(
         self, arguments: FindArguments, table: ServedTable, caller: Caller
@@ -263,8 +275,8 @@ class Toolbox:
         """
         if not filters:
             return []
-        answer = await caller.ask_private(self._private.router, f"/names/{table}")
-        names: list[str] = answer.require_success()
+        names = await self._names(table, "fields", caller)
+        names += await self._names(table, "relations", caller)
         for name in filters:
             if name.partition("__")[0] not in names:
                 raise ToolError(
@@ -272,6 +284,12 @@ class Toolbox:
                     f"{', '.join(names)}."
                 )
         return [(name, _filter_text(value)) for name, value in filters.items()]
+
+    async def _names(self, table: str, kind: str, caller: Caller) -> list[str]:
+        """The names of the fields or of the relations that the caller may know."""
+        answer = await caller.ask_private(self._private.router, f"/names/{table}")
+        names: dict[str, list[str]] = answer.require_success()
+        return names[kind]
 
     async def _table(self, name: str, caller: Caller) -> ServedTable:
         table = self._tables.get(name)

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.background import BackgroundTask
+from starlette.routing import BaseRoute
 
 from colonnade.agents._answers import DATA, ToolError
 from colonnade.agents._arguments import (
@@ -34,6 +35,7 @@ from colonnade.writes import check_deferred_constraints, rejection_of, unavailab
 _STORED = "All changes are stored."
 _TRIED = "Dry run: nothing is stored. Repeat the call with dry_run=false to store the changes."
 _REFUSED = "Nothing is stored, since this change was refused."
+_UNKNOWN = "The change may be stored. Read the rows before you repeat the call."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,16 @@ async def write(
         _request_of(change, tables[change.table], _key_of(arguments, index))
         for index, change in enumerate(arguments.changes)
     ]
+    refused = _REFUSED
     if len(requests) == 1 and not arguments.dry_run:
         # Exactly the request of an HTTP client, whatever answers it.
         answers: Sequence[Answer] = [await _send(requests[0], caller)]
+        if not isinstance(_route_of(requests[0], caller), GeneratedRoute):
+            refused = _UNKNOWN  # an endpoint may have done something before it failed
     else:
         _refuse_unusual(requests, caller)
         answers = await _together(requests, caller, is_trial=arguments.dry_run)
-    return _answer(answers, is_trial=arguments.dry_run)
+    return _answer(answers, refused, is_trial=arguments.dry_run)
 
 
 def _key_of(arguments: WriteArguments, index: int) -> str | None:
@@ -109,6 +114,10 @@ async def _send(
     )
 
 
+def _route_of(request: _WriteRequest, caller: Caller) -> BaseRoute | None:
+    return caller.route(request.table, request.below, request.method)
+
+
 def _refuse_unusual(requests: Sequence[_WriteRequest], caller: Caller) -> None:
     """Refuse requests that cannot share a transaction.
 
@@ -117,11 +126,11 @@ def _refuse_unusual(requests: Sequence[_WriteRequest], caller: Caller) -> None:
             tables are in several databases.
     """
     for index, request in enumerate(requests):
-        route = caller.route(request.table, request.below, request.method)
+        route = _route_of(request, caller)
         if route is not None and not isinstance(route, GeneratedRoute):
             raise ToolError(
-                f"changes[{index}]: the application answers this change by itself, so it cannot be "
-                "tried or combined with others. Send it alone, with dry_run=false."
+                f"changes[{index}]: an endpoint of the application handles this change, so it "
+                "cannot be tried or combined with others. Send it alone, with dry_run=false."
             )
     if len({id(request.table.resource.db) for request in requests}) > 1:
         raise ToolError(
@@ -154,7 +163,9 @@ async def _together(
         async with AsyncSession(
             connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
         ) as session:
-            shared = SharedSession(session, is_new=False, db=db, is_trial=is_trial)
+            shared = SharedSession(
+                session, is_new=False, db=db, is_trial=is_trial, is_combined=len(requests) > 1
+            )
             answer = await _send(request, caller, shared)
             for failure in shared.failures:
                 if error_kind_of(failure) is not None:
@@ -189,12 +200,12 @@ def _problem_of(error: Exception, requests: Sequence[_WriteRequest]) -> dict[str
     return {"message": problem.detail, "status": problem.status_code}
 
 
-def _answer(answers: Sequence[Answer], *, is_trial: bool) -> dict[str, Any]:
+def _answer(answers: Sequence[Answer], refused: str, *, is_trial: bool) -> dict[str, Any]:
     last = answers[-1]
     if last.is_error:
         problem = last.problem()
         message = f"changes[{len(answers) - 1}]: {problem.pop('message')}"
-        raise ToolError(message, **problem, stored=_REFUSED)
+        raise ToolError(message, **problem, stored=refused)
     return {
         "dry_run": is_trial,
         "stored": _TRIED if is_trial else _STORED,
@@ -221,8 +232,8 @@ def _request_of(change: Change, table: ServedTable, idempotency_key: str | None)
     if idempotency_key is not None:
         if method != "POST" or table.resource.idempotency is None:
             raise ToolError(
-                f"idempotency_key: {change.action} of {change.table} stores no answers, so a "
-                "repeated call would not be recognized. Leave it out, and read before you repeat."
+                f"idempotency_key does not apply to {change.action} of {change.table}. Leave it "
+                "out, and read the rows before you repeat the call."
             )
         headers["idempotency-key"] = idempotency_key
     return _WriteRequest(table, method, below, query, body, headers)

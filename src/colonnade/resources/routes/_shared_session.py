@@ -30,12 +30,14 @@ class SharedSession(OverrideSession):
     Attributes:
         db: The database of the session.
         is_trial: Whether it will be rolled back, so that nothing is ever committed.
+        is_combined: Whether several writes share it.
         failures: The errors of the database in requests that used it, for the caller to retry.
         background: What the responses wanted to do after they are sent, for after the commit.
     """
 
     db: Database
     is_trial: bool
+    is_combined: bool = False
     failures: list[Exception] = field(default_factory=list)
     background: list[BackgroundTask] = field(default_factory=list)
 
@@ -48,7 +50,7 @@ class SharedSession(OverrideSession):
         Raises:
             Problem: 409, they cannot wait for that of several requests.
         """
-        if waiting and not self.is_trial:
+        if waiting and self.is_combined:
             raise Problem(
                 409,
                 "This table runs code after each commit, so it cannot be written together with "
