@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from colonnade.agents import install_skill, skill_directory
+from colonnade.cli._skill import show_skill
+from colonnade.errors import CommandError
 
 SKILL = skill_directory()
 REFERENCES = sorted((SKILL / "references").glob("*.md"))
@@ -100,11 +102,25 @@ def complete_revision(project: Path, content: str) -> None:
 
 
 def test_it_is_installed_and_updated(tmp_path: Path) -> None:
-    target = install_skill(tmp_path)
+    (target,) = install_skill(tmp_path)
     assert target == tmp_path / ".agents/skills/colonnade"
     assert (target / "SKILL.md").read_text() == (SKILL / "SKILL.md").read_text()
     (target / "references/old.md").write_text("of an older version")
-    install_skill(tmp_path)
-    assert {path.name for path in (target / "references").iterdir()} == {
-        page.name for page in REFERENCES
-    }
+    (tmp_path / ".claude").mkdir()
+    for target in install_skill(tmp_path):
+        names = {path.name for path in (target / "references").iterdir()}
+        assert names == {page.name for page in REFERENCES}
+    assert target == tmp_path / ".claude/skills/colonnade"
+
+
+def test_the_command_prints_it_and_says_where_the_references_are(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    show_skill(None)
+    printed = capsys.readouterr()
+    assert printed.out == (SKILL / "SKILL.md").read_text()
+    assert "The references are in" in printed.err
+    show_skill(tmp_path)
+    assert "Installed" in capsys.readouterr().out
+    with pytest.raises(CommandError, match="Directory not found: nowhere"):
+        show_skill(Path("nowhere"))

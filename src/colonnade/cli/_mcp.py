@@ -129,13 +129,13 @@ def _app(
         module, models = import_tables(target)
         declared = [value for value in vars(module).values() if isinstance(value, Database)]
         db = unscoped_database(declared[0] if declared else None, database_url)
-        require_tables(db, models)
+        require_tables(db, models, creates=False)
         return app_of_models(target, db, models, writable=writable, more=MORE)
     project = Project.find(Path.cwd())
     if project.app is None:
         models = project_models(project)
         db = unscoped_database(project.choose_database(), database_url)
-        require_tables(db, models)
+        require_tables(db, models, creates=False)
         return app_of_models(project.root.name, db, models, writable=writable, more=MORE)
     if database_url is not None:
         os.environ["DATABASE_URL"] = database_url

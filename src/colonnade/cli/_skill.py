@@ -18,9 +18,11 @@ def show_skill(project: Path | None) -> None:
         CommandError: The directory does not exist, or cannot be written.
     """
     if project is None:
-        sys.stdout.write((skill_directory() / "SKILL.md").read_text(encoding="utf-8"))
+        directory = skill_directory()
+        sys.stdout.write((directory / "SKILL.md").read_text(encoding="utf-8"))
+        _console.err.print(f"The references are in {_console.escaped(str(directory))}.")
         return
     if not project.is_dir():
         raise CommandError(f"Directory not found: {project}. Name that of a project.")
-    target = install_skill(project)
-    _console.out.print(f"Installed {_console.escaped(str(target))}.")
+    for target in install_skill(project):
+        _console.out.print(f"Installed {_console.escaped(str(target))}.")

@@ -91,14 +91,20 @@ def unscoped_database(declared: Database | None, url: str | None) -> Database:
     return Database(url)
 
 
-def require_tables(db: Database, models: Sequence[type[Any]]) -> None:
+def require_tables(db: Database, models: Sequence[type[Any]], *, creates: bool = True) -> None:
     """Check that a database that is only read has the tables of models.
+
+    Args:
+        db: The database.
+        models: The models.
+        creates: Whether the command creates missing tables with ``--writable``.
 
     Raises:
         CommandError: Its file does not exist, or a table is missing.
         DatabaseError: The database cannot be used.
     """
-    create = "Run `colonnade upgrade`, or pass --writable to create the tables."
+    create = "Run `colonnade upgrade`"
+    create += ", or pass --writable to create the tables." if creates else "."
     if db.url.file is not None and not db.url.file.exists():
         raise CommandError(f"File not found: {db.url.file}. {create}")
     db.ping()
