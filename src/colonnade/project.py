@@ -39,8 +39,8 @@ class Project:
             cannot run in an empty database.
         confirm: Whether an upgrade that loses rows, or a downgrade, of a database that has rows
             needs the code of its plan.
-        require_person: Whether only a person at a terminal may confirm it, unless the database is
-            on this machine.
+        require_person: The same, and only a person at a terminal may confirm it, unless the
+            database is on this machine.
 
     Examples:
         ```python
@@ -64,6 +64,11 @@ class Project:
     baseline: str | None = None
     confirm: bool = False
     require_person: bool = False
+
+    @property
+    def asks_for_confirmation(self) -> bool:
+        """Whether what loses data needs the code of its plan, from whomever."""
+        return self.confirm or self.require_person
 
     @classmethod
     def read(cls, root: Path) -> "Project":
@@ -327,7 +332,7 @@ class Project:
                 sys.path.insert(0, str(directory))
         try:
             return import_module(name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ProjectError(
                 f"{name} cannot be imported:\n{_format(error, self.root)}"
             ) from error
@@ -347,7 +352,7 @@ def _refuse_unknown_entries(file: Path, table: dict[str, Any], known: Sequence[s
         raise ProjectError(f"{file}: unknown entry {name!r} in [tool.colonnade]. {hint}")
 
 
-def _format(error: Exception, root: Path) -> str:
+def _format(error: BaseException, root: Path) -> str:
     """An error with the part of its traceback that is in the project."""
     frames = traceback.extract_tb(error.__traceback__)
     own_frames = [frame for frame in frames if Path(frame.filename).is_relative_to(root)]

@@ -1,7 +1,9 @@
 """``--format json``: one documented document for each command, and nothing else."""
 
 import json
+import os
 import runpy
+import subprocess
 import sys
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -10,9 +12,10 @@ from typing import Any
 import pytest
 import typer
 from pydantic import TypeAdapter
+from typer.testing import CliRunner
 
 from colonnade.cli._app import app
-from colonnade.cli._json_output import INTERRUPTED, run_with_json
+from colonnade.cli._json_output import INTERRUPTED, run_with_json, without_passwords
 from colonnade.cli._reports import REPORTS, ErrorReport
 from colonnade.templates import lay_out
 from tests.cli.running import ROOT, colonnade, run_module
@@ -207,6 +210,41 @@ def test_a_bug_is_a_document_and_keeps_its_traceback(capsys: pytest.CaptureFixtu
         "type": "ZeroDivisionError", "message": "a bug", "findings": []
     }  # fmt: skip
     assert err == "not a document"
+
+
+def test_an_app_that_ends_the_program_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    def command(**_: object) -> None:
+        sys.exit(0)
+
+    assert run_with_json(command) == 1
+    assert json.loads(capsys.readouterr().out)["error"]["type"] == "SystemExit"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:s3cr@h/db", "postgresql://me:***@h/db"),
+        ("postgresql://me:s3:c/r@h:5432/db", "postgresql://me:***@h:5432/db"),
+        ("The revision postgresql://me:s3cr does not", "The revision postgresql://me:*** does not"),
+        ("http://127.0.0.1:8000/docs", "http://127.0.0.1:8000/docs"),
+    ],
+)
+def test_messages_have_no_passwords(text: str, shown: str) -> None:
+    assert without_passwords(text) == shown
+
+
+def test_a_document_is_utf8_whatever_the_locale_is(tmp_path: Path) -> None:
+    program = "from colonnade.cli._json_output import write_document; write_document('café ☕')"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, check=True
+    )
+    assert done.stdout.decode() == "café ☕\n"
+
+
+def test_an_option_that_does_not_exist_is_not_the_target_of_a_downgrade() -> None:
+    result = CliRunner().invoke(app, ["downgrade", "--alow", "loses-data"])
+    assert result.exit_code == 2
 
 
 def test_an_interrupted_command_says_so(capsys: pytest.CaptureFixture[str]) -> None:

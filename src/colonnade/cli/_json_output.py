@@ -1,5 +1,6 @@
 """``--format json``: the result of a command, or its error, as the only standard output."""
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -50,8 +51,14 @@ def present(
 
 
 def write_document(text: str) -> None:
-    """Write the output that a program reads."""
-    print(text, file=_documents or sys.stdout, flush=True)
+    """Write the output that a program reads, in UTF-8 whatever the locale is."""
+    stream = _documents or sys.stdout
+    if hasattr(stream, "buffer"):
+        stream.flush()
+        stream.buffer.write(f"{text}\n".encode())
+    else:  # a stream of text in memory
+        stream.write(f"{text}\n")
+    stream.flush()
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
@@ -85,7 +92,8 @@ def run_with_json(command: Callable[..., Any]) -> int:
         try:
             code = int(command(prog_name="colonnade", standalone_mode=False) or 0)
         except TyperException as error:
-            _console.err.print(f"[bold red]error:[/bold red] {_console.escaped(str(error))}")
+            message = _console.escaped(without_passwords(str(error)))
+            _console.err.print(f"[bold red]error:[/bold red] {message}")
             _fail("UsageError", error.format_message())
             return error.exit_code
         except typer.Abort:
@@ -93,6 +101,9 @@ def run_with_json(command: Callable[..., Any]) -> int:
         except ColonnadeError as error:
             _fail(type(error).__name__, str(error), findings_of(getattr(error, "findings", ())))
             raise
+        except SystemExit as error:  # of the application or a revision
+            _fail("SystemExit", f"The program ended itself: {error.code}.")
+            return 1
         except Exception as error:
             _fail(type(error).__name__, str(error))
             raise
@@ -102,8 +113,15 @@ def run_with_json(command: Callable[..., Any]) -> int:
 
 
 def _fail(name: str, message: str, findings: tuple[GuardFinding, ...] = ()) -> None:
-    report = ErrorReport(ErrorDetails(name, message, findings))
+    report = ErrorReport(ErrorDetails(name, without_passwords(message), findings))
     present(report, OutputFormat.JSON, print)
+
+
+def without_passwords(text: str) -> str:
+    """A text without the passwords of URLs, such as that of a URL in the wrong place."""
+    text = re.sub(r"(://[^\s/:@]*):[^\s]*@", r"\1:***@", text)
+    # Of a URL that has been cut, such as at its @. A number is a port.
+    return re.sub(r"(://[^\s/:@]+):(?!\*|\d+(?:[/\s]|$))[^\s/@]+", r"\1:***", text)
 
 
 def findings_of(findings: Iterable[Any]) -> tuple[GuardFinding, ...]:

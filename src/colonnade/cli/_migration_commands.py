@@ -201,6 +201,8 @@ def downgrade(
     Example:
       colonnade downgrade -1
     """
+    if target.startswith("-") and not target[1:].isdecimal():
+        raise typer.BadParameter(f"No such option: {target}", param_hint="TARGET")
     patience = (lock_timeout, attempts, wait)
     if plan:
         _show_plan("downgrade", target, patience, database_url, output_format)

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -114,6 +115,15 @@ class MigrationProgress(Watcher):
         self._progress.update(
             self._revisions, completed=number - 1, description=f"{self._verb} {revision}"
         )
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Show nothing in a block, such as a question."""
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.start()
 
     def progressed(self, what: str, done: int, total: int) -> None:
         if self._step is None:
@@ -267,7 +277,7 @@ def run_revisions(
         done = migrate_to(
             history, database, direction, target,
             allow=frozenset(allow), confirm=confirm, patience=patience, watcher=watcher,
-            ask=_ask_for_code if sys.stdin.isatty() else None,
+            ask=partial(_ask_for_code, history, watcher) if sys.stdin.isatty() else None,
         )  # fmt: skip
     ran = tuple(
         RevisionRun(each.revision, each.message, round(watcher.seconds.get(each.revision, 0.0), 3))
@@ -298,12 +308,15 @@ def run_plan(
     present(report, output_format, print_plan)
 
 
-def _ask_for_code(plan: Plan) -> str:
+def _ask_for_code(history: History, progress: MigrationProgress, plan: Plan) -> str:
     """Show a plan to a person, and return what they type."""
-    lines = [f"  {finding.name}: {finding.why}" for finding in plan.findings]
-    _console.err.print(_console.escaped("\n".join([f"{plan.reason}.", *lines])))
+    revisions = [f"  {each.revision}  {each.message}" for each in _named(history, plan.revisions)]
+    findings = [f"  {finding.name}: {finding.why}" for finding in plan.findings]
+    lines = [f"{plan.reason}.", *revisions, *findings]
     prompt = f"Type {plan.code} to run it"
-    return Prompt.ask(_console.escaped(prompt), console=_console.err)
+    with progress.paused():  # it would erase the question
+        _console.err.print(_console.escaped("\n".join(lines)))
+        return Prompt.ask(_console.escaped(prompt), console=_console.err)
 
 
 def _heads(history: History, database: Database) -> tuple[RevisionName, ...]:

@@ -30,10 +30,17 @@ _KINDS: dict[str, Kind] = {
     **dict.fromkeys(_LOCKING_RULES, "locks"),
     **dict.fromkeys(_DATA_LOSS_RULES, "loses-data"),
 }
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _REMOVES_ROWS = re.compile(
-    r"^\s*(?:DROP\s+(?:TABLE|SCHEMA|DATABASE)|TRUNCATE|DELETE\s+FROM)\b", re.IGNORECASE
+    r"^\s*(?:DROP\s+(?:TABLE|SCHEMA|DATABASE)|TRUNCATE|(?:WITH\b.*\b)?DELETE\s+FROM)\b",
+    re.IGNORECASE | re.DOTALL,
 )
-_DROPS_COLUMN = re.compile(r"\bDROP\s+COLUMN\b", re.IGNORECASE)
+_DROPS_COLUMN = re.compile(
+    r"\bDROP\s+COLUMN\b|^\s*ALTER\s+TABLE\s+(?:\S+\s+){1,4}?DROP\s+(?!CONSTRAINT\b|INDEX\b|NOT\b"
+    r"|DEFAULT\b|EXPRESSION\b|IDENTITY\b|PRIMARY\b|FOREIGN\b)\w",
+    re.IGNORECASE,
+)
+"""``COLUMN`` may be left out, unlike the names of the other things that a table can drop."""
 
 
 def assess_sql(sql: str, dialect: str) -> Iterator[tuple[Kind, str]]:
@@ -48,8 +55,13 @@ def assess_sql(sql: str, dialect: str) -> Iterator[tuple[Kind, str]]:
         if kind is not None and kind not in kinds:
             kinds.add(kind)
             yield kind, f"{message} (squawk: {rule})"
-    if "loses-data" not in kinds and (_REMOVES_ROWS.search(sql) or _DROPS_COLUMN.search(sql)):
+    if "loses-data" not in kinds and any(map(_deletes, _COMMENT.sub(" ", sql).split(";"))):
         yield "loses-data", "the statement deletes rows or columns."
+
+
+def _deletes(statement: str) -> bool:
+    """Whether a statement deletes rows or columns."""
+    return bool(_REMOVES_ROWS.search(statement) or _DROPS_COLUMN.search(statement))
 
 
 def _squawk(sql: str) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import uniform
 
 import sqlalchemy as sa
+from alembic.runtime.migration import RevisionStep
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -34,7 +35,11 @@ from colonnade.migrations.runner._runner import (
     revision_of,
     sqlstate_of,
 )
-from colonnade.migrations.runner._unfinished import find_unfinished, revert_unfinished
+from colonnade.migrations.runner._unfinished import (
+    UnfinishedRevision,
+    find_unfinished,
+    revert_unfinished,
+)
 from colonnade.models import application_tables, schemas_with_tables
 
 LOCK_KEY = 0x636F6C6F6E6E6164
@@ -171,31 +176,29 @@ def migrate_to(
         migration_connection(database) as connection,
     ):
         heads = known_heads(history, connection, database)
-        reverted = _revert_unfinished(history, connection, direction, watcher)
-        if reverted and target == "-1":
-            return reverted
-        with translated_errors(history.folder):
-            steps = plan_revisions(history, direction, target, heads)
-        if not steps:
-            return reverted
+        undone = _unfinished(history, connection, direction)
+        steps = _steps(history, direction, target, heads, undone)
+        if not steps and not undone:
+            return []
         if not heads and direction == "upgrade":
             _refuse_existing_tables(history, connection, database)
-        if guarded and not _is_empty(connection):
-            findings = assess_revisions(
-                history, connection, steps, direction, patience.lock_timeout
-            )
-            refused = [finding for finding in findings if not finding.is_allowed(allow)]
+        if guarded:
+            plan = _plan(history, connection, database, direction, steps, undone, patience)
+            refused = [finding for finding in plan.findings if not finding.is_allowed(allow)]
             if refused:
                 raise RefusedError(refused)
-            plan = make_plan(history, connection, database, direction, steps, findings)
-            asks = confirm is None and ask is not None and history.project.confirm
+            asks = confirm is None and ask is not None and history.project.asks_for_confirmation
             code = ask(plan) if asks and ask is not None and plan.needs_confirmation else confirm
-            confirm_plan(history, plan, code, by_person=code is not confirm)
+            confirm_plan(history, plan, code, target=target, by_person=code is not confirm)
+        reverted = _revert_unfinished(history, connection, undone, watcher)
         if connection.in_transaction():
             connection.rollback()
-        run = MigrationRun(history, connection, direction, target, watcher)
-        _run(run, database, patience)
-        return [*reverted, *(revision_of(step) for step in steps)]
+        planned = [revision_of(step) for step in steps]
+        only = frozenset(planned)
+        if steps:
+            run = MigrationRun(history, connection, direction, target, watcher, only=only)
+            _run(run, database, patience)
+        return [*reverted, *planned]
 
 
 def plan_migration(
@@ -240,28 +243,64 @@ def plan_migration(
     target = _resolve_target(history, direction, target)
     with migration_connection(database) as connection:
         heads = known_heads(history, connection, database)
-        with translated_errors(history.folder):
-            steps = plan_revisions(history, direction, target, heads)
-        findings = (
-            []
-            if _is_empty(connection)
-            else assess_revisions(history, connection, steps, direction, patience.lock_timeout)
-        )
-        return make_plan(history, connection, database, direction, steps, findings)
+        undone = _unfinished(history, connection, direction)
+        steps = _steps(history, direction, target, heads, undone)
+        return _plan(history, connection, database, direction, steps, undone, patience)
+
+
+def _plan(
+    history: History,
+    connection: Connection,
+    database: Database,
+    direction: Direction,
+    steps: Sequence[RevisionStep],
+    undone: Sequence[UnfinishedRevision],
+    patience: Patience,
+) -> Plan:
+    """The plan of a run, with what the guard finds in a database that has tables."""
+    findings = (
+        assess_revisions(history, connection, steps, direction, patience.lock_timeout)
+        if steps and not _is_empty(connection)
+        else []
+    )
+    ids = [unfinished.revision for unfinished in undone]
+    return make_plan(connection, database, direction, steps, findings, undone=ids)
+
+
+def _steps(
+    history: History,
+    direction: Direction,
+    target: str,
+    heads: Sequence[str],
+    undone: Sequence[UnfinishedRevision],
+) -> list[RevisionStep]:
+    """The revisions to run after those that a run did not finish have been reverted."""
+    if undone and target == "-1":
+        return []  # that one is the last revision
+    with translated_errors(history.folder):
+        return plan_revisions(history, direction, target, heads)
+
+
+def _unfinished(
+    history: History, connection: Connection, direction: Direction
+) -> list[UnfinishedRevision]:
+    """The revisions that a run in the other direction did not finish."""
+    return [
+        unfinished
+        for unfinished in find_unfinished(history, connection)
+        if unfinished.direction != direction and history.has(unfinished.revision)
+    ]
 
 
 def _revert_unfinished(
-    history: History, connection: Connection, direction: Direction, watcher: Watcher
+    history: History, connection: Connection, undone: Sequence[UnfinishedRevision], watcher: Watcher
 ) -> list[str]:
-    """Revert the revisions that a run in the other direction did not finish; their ids."""
-    reverted = []
-    for unfinished in find_unfinished(history, connection):
-        if unfinished.direction != direction and history.has(unfinished.revision):
-            with translated_errors(history.folder):
-                revert_unfinished(history, connection, unfinished, watcher)
-            watcher.ended(unfinished.revision, 0.0)
-            reverted.append(unfinished.revision)
-    return reverted
+    """Revert the steps of revisions that a run did not finish; their ids."""
+    for unfinished in undone:
+        with translated_errors(history.folder):
+            revert_unfinished(history, connection, unfinished, watcher)
+        watcher.ended(unfinished.revision, 0.0)
+    return [unfinished.revision for unfinished in undone]
 
 
 def _resolve_target(history: History, direction: Direction, target: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from base64 import b32encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic.runtime.migration import RevisionStep
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from colonnade.database import Database
 from colonnade.errors import MigrationError
@@ -34,7 +36,7 @@ class Plan:
         database: The URL of the database, without its password.
         revisions: The ids of the revisions, in the order in which they would run.
         findings: The steps that are not safe, also those that are allowed.
-        needs_confirmation: Whether it loses rows or reverts revisions of a database with rows.
+        needs_confirmation: Whether it may lose data, or reverts revisions, of a database with rows.
         is_local: Whether the database is a file or a server of this machine.
         code: What confirms this plan and no other: it depends on the revisions and their source, on
             the findings, and on the database.
@@ -111,105 +113,142 @@ class ConfirmationError(MigrationError):
 
 
 def make_plan(
-    history: History,
     connection: Connection,
     database: Database,
     direction: Direction,
     steps: Sequence[RevisionStep],
     findings: Sequence[Finding],
+    *,
+    undone: Sequence[str] = (),
 ) -> Plan:
     """Return the plan of a run.
 
     Args:
-        history: The history.
         connection: The database.
         database: The same, for its URL.
         direction: The direction.
         steps: The revisions, in the order in which they would run.
         findings: The steps that are not safe.
+        undone: The ids of unfinished revisions whose steps are reverted first.
     """
-    loses = direction == "downgrade" or any(each.kind == "loses-data" for each in findings)
+    loses = (
+        direction == "downgrade"
+        or bool(undone)
+        # What is not known in advance may lose rows as well.
+        or any(each.kind in {"loses-data", "not-judged"} for each in findings)
+    )
+    hosts = _hosts(database)
     return Plan(
         direction=direction,
         database=str(database.url),
-        revisions=tuple(map(revision_of, steps)),
+        revisions=(*undone, *map(revision_of, steps)),
         findings=tuple(findings),
-        needs_confirmation=bool(steps) and loses and _holds_rows(connection),
-        is_local=(database.direct.sync.url.host or "") in LOCAL_HOSTS,
-        code=_code(database, direction, steps, findings),
+        needs_confirmation=bool(steps or undone) and loses and _holds_rows(connection),
+        is_local=all(host in LOCAL_HOSTS or host.startswith("/") for host in hosts),
+        code=_code(_identity(database, hosts), direction, steps, findings, undone),
     )
 
 
-def confirm_plan(history: History, plan: Plan, code: str | None, *, by_person: bool) -> None:
+def confirm_plan(
+    history: History, plan: Plan, code: str | None, *, target: str, by_person: bool
+) -> None:
     """Refuse a plan that needs a confirmation and has none.
 
     Args:
         history: The history, for the settings of its project.
         plan: The plan.
         code: The code that the caller confirms; None without.
+        target: The target of the run, for messages.
         by_person: Whether a person typed it.
 
     Raises:
         ConfirmationError: The code is missing, or that of another plan, or a person must type it.
     """
     project = history.project
-    command = f"colonnade {plan.direction}"
-    if code is not None and code.upper() != plan.code:
+    command = f"colonnade {plan.direction}{_argument(plan, target)}"
+    if code is not None and code.strip().upper() != plan.code:
         raise ConfirmationError(
             plan,
             f"The code {code} is not that of this plan: the revisions, what they lose, or the "
             f"database differ. Nothing was run. Read the plan again: {command} --plan",
         )
-    if not (project.confirm and plan.needs_confirmation):
+    if not (project.asks_for_confirmation and plan.needs_confirmation):
         return
     if project.require_person and not (by_person or plan.is_local):
         raise ConfirmationError(
             plan,
             f"require-person in {project.root / 'pyproject.toml'} lets only a person at a terminal "
-            f"run this plan on {plan.database}. Nothing was run.",
+            f"confirm this plan on {plan.database}. Nothing was run. Run the command there, "
+            "without --confirm.",
         )
     if code is None:
         raise ConfirmationError(
             plan,
             f"{plan.reason}, and confirm in {project.root / 'pyproject.toml'} asks for a "
-            f"confirmation. Nothing was run. Read the plan with {command} --plan, then pass its "
-            "code: --confirm CODE",
+            f"confirmation. Nothing was run. Show the plan to the person who is responsible: "
+            f"{command} --plan. They confirm it with its code: --confirm CODE",
         )
 
 
+def _argument(plan: Plan, target: str) -> str:
+    is_default = target == ("-1" if plan.direction == "downgrade" else "heads")
+    return "" if is_default else f" {target}"
+
+
 def _holds_rows(connection: Connection) -> bool:
-    """Whether any table of the application has a row."""
+    """Whether any table of the application has a row, or may have rows that cannot be seen."""
     schemas = [None, *schemas_with_tables(connection)]
     tables = [
         sa.table(name, schema=schema)
         for schema in schemas
         for name in application_tables(connection, schema)
     ]
-    holds = any(connection.scalar(sa.select(sa.exists().select_from(table))) for table in tables)
-    connection.rollback()
-    return holds
+    try:
+        if connection.dialect.name == "postgresql":
+            # Policies would hide rows; with this, such a query fails instead.
+            connection.exec_driver_sql("SET LOCAL row_security = off")
+        return any(connection.scalar(sa.select(sa.exists().select_from(each))) for each in tables)
+    except DBAPIError:
+        return True
+    finally:
+        connection.rollback()
 
 
 def _code(
-    database: Database,
+    identity: Sequence[str],
     direction: Direction,
     steps: Sequence[RevisionStep],
     findings: Sequence[Finding],
+    undone: Sequence[str],
 ) -> str:
-    content = [
-        direction,
-        _identity(database),
-        [[revision_of(step), Path(step.revision.path).read_text("utf-8")] for step in steps],
-        sorted(finding.name for finding in findings),
-    ]
+    # What locks or fails depends on the number of rows, and on who asks.
+    losses = sorted({each.name for each in findings if each.kind not in {"locks", "fails"}})
+    sources = [[revision_of(step), _digest(Path(step.revision.path))] for step in steps]
+    content = [direction, identity, list(undone), sources, losses]
     digest = hashlib.sha256(json.dumps(content).encode()).digest()
     return b32encode(digest).decode()[:CODE_LENGTH]
 
 
-def _identity(database: Database) -> list[str]:
+def _digest(source: Path) -> str:
+    """A digest of a revision, the same with the line ends of every system."""
+    return hashlib.sha256(source.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+
+
+def _hosts(database: Database) -> list[str]:
+    """Where the server is: what the URL says, or else the environment, as libpq reads it."""
+    config = database.direct.sync
+    given = [config.connect_args.get("hostaddr"), config.connect_args.get("host"), config.url.host]
+    if not any(given) and database.direct.backend == "postgresql":
+        given = [os.environ.get("PGHOSTADDR"), os.environ.get("PGHOST")]
+    return [host for text in given for host in str(text or "").split(",")]
+
+
+def _identity(database: Database, hosts: Sequence[str]) -> list[str]:
     """What the database is, whoever connects to it."""
     url = database.direct
     if url.file is not None:
         return [str(url.file.absolute())]
-    address = url.sync.url
-    return [address.host or "", str(address.port or ""), address.database or ""]
+    address, connect = url.sync.url, url.sync.connect_args
+    port = connect.get("port") or address.port or ""
+    # The options of a session include its schemas.
+    return [*hosts, str(port), address.database or "", str(connect.get("options", ""))]

@@ -103,6 +103,8 @@ class MigrationRun:
         target: The target as Alembic accepts it: ``heads``, ``-1``, a revision.
         watcher: Receives the progress.
         note: Called with each operation before it runs.
+        only: The ids of the revisions that may run: a target such as ``-2`` means others once some
+            of them have run. None for all up to the target.
 
     Attributes:
         current: The revision that is running.
@@ -118,6 +120,7 @@ class MigrationRun:
     target: str = "heads"
     watcher: Watcher = field(default_factory=Watcher)
     note: Callable[[MigrateOperation], None] | None = None
+    only: frozenset[str] | None = None
     current: str | None = field(default=None, init=False)
     journal: Journal | None = field(default=None, init=False)
     options: dict[str, Any] = field(default_factory=dict, init=False)
@@ -150,6 +153,8 @@ class MigrationRun:
     def _steps(self, heads: Any, context: MigrationContext) -> list[RevisionStep]:
         with translated_errors(self.history.folder):
             steps = plan_revisions(self.history, self.direction, self.target, heads)
+        if self.only is not None:
+            steps = [step for step in steps if revision_of(step) in self.only]
         context.opts["colonnade_report"] = self.watcher.progressed
         for number, step in enumerate(steps, 1):
             step.migration_fn = self._revision(step, step.migration_fn, context, number, len(steps))
