@@ -8,7 +8,7 @@ import sqlite3
 import sqlite3.dbapi2
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, Self
+from typing import Any
 
 import uvicorn
 
@@ -22,33 +22,10 @@ def count(statement: str) -> None:
         statements.append(statement)
 
 
-class CountingCursor(sqlite3.Cursor):
-    """A cursor that counts what it sends. ``executemany`` counts as one statement."""
-
-    def execute(self, sql: str, *args: Any) -> Self:
-        count(sql)
-        return super().execute(sql, *args)
-
-    def executemany(self, sql: str, *args: Any) -> Self:
-        count(sql)
-        return super().executemany(sql, *args)
-
-
-class CountingConnection(sqlite3.Connection):
-    """A connection that counts what it sends."""
-
-    def cursor(self, factory: Any = CountingCursor) -> Any:
-        return super().cursor(factory)
-
-    def execute(self, sql: str, *args: Any) -> Any:
-        return self.cursor().execute(sql, *args)
-
-    def executemany(self, sql: str, *args: Any) -> Any:
-        return self.cursor().executemany(sql, *args)
-
-
 def counting_connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
-    return connect(*args, factory=CountingConnection, **kwargs)
+    connection = connect(*args, **kwargs)  # of whatever class: a library may bring its own
+    connection.set_trace_callback(count)
+    return connection
 
 
 def counted(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
