@@ -23,7 +23,9 @@ def count(statement: str) -> None:
 
 
 def counting_connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
-    connection = connect(*args, **kwargs)  # of whatever class: a library may bring its own
+    connection: sqlite3.Connection = connect(
+        *args, **kwargs
+    )  # of whatever class: a library may bring its own
     connection.set_trace_callback(count)
     return connection
 

@@ -237,10 +237,10 @@ def _digest(source: Path) -> str:
 def _hosts(database: Database) -> list[str]:
     """Where the server is: what the URL says, or else the environment, as libpq reads it."""
     config = database.direct.sync
-    given = [config.connect_args.get("hostaddr"), config.connect_args.get("host"), config.url.host]
-    if not any(given) and database.direct.backend == "postgresql":
-        given = [os.environ.get("PGHOSTADDR"), os.environ.get("PGHOST")]
-    return [host for text in given for host in str(text or "").split(",")]
+    hosts = [config.connect_args.get("hostaddr"), config.connect_args.get("host"), config.url.host]
+    if not any(hosts) and database.direct.backend == "postgresql":
+        hosts = [os.environ.get("PGHOSTADDR"), os.environ.get("PGHOST")]
+    return [host for listed in hosts for host in str(listed or "").split(",")]
 
 
 def _identity(database: Database, hosts: Sequence[str]) -> list[str]:
