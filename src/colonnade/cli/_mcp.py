@@ -28,9 +28,6 @@ from colonnade.errors import CommandError
 from colonnade.project import Project
 from colonnade.resources import Operation, Resource, included_routers
 
-HEADERS = "COLONNADE_MCP_HEADERS"
-"""The environment variable with the headers of each call over standard input."""
-
 HOST = "127.0.0.1"
 """The only address: the tools of a database without an application ask nobody who they are."""
 
@@ -66,7 +63,9 @@ def serve_mcp(
                 for database in _all_databases(app):
                     stack.enter_context(database.using(database.url.read_only))
         if port is None:
-            serve_on_stdio(app, list(_headers(os.environ.get(HEADERS, ""))), writable=writable)
+            serve_on_stdio(
+                app, list(_headers(os.environ.get("COLONNADE_MCP_HEADERS", ""))), writable=writable
+            )
         else:
             _serve_http(app, port, writable=writable)
 
@@ -171,7 +170,7 @@ def _headers(text: str) -> Iterator[tuple[str, str]]:
         is_name = name.strip().isascii() and " " not in name.strip()
         if not colon or not name.strip() or not is_name or not _fits_header(value):
             raise CommandError(
-                f"Line {number} of {HEADERS} is not a header. Write one header per line, such as "
+                f"Line {number} of COLONNADE_MCP_HEADERS is not a header. Write one header per line, such as "
                 "Authorization: Bearer TOKEN."
             )
         yield name.strip(), value.strip()
