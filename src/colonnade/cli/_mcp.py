@@ -170,8 +170,8 @@ def _headers(text: str) -> Iterator[tuple[str, str]]:
         is_name = name.strip().isascii() and " " not in name.strip()
         if not colon or not name.strip() or not is_name or not _fits_header(value):
             raise CommandError(
-                f"Line {number} of COLONNADE_MCP_HEADERS is not a header. Write one header per line, such as "
-                "Authorization: Bearer TOKEN."
+                f"Line {number} of COLONNADE_MCP_HEADERS is not a header. Write one header per "
+                "line, such as Authorization: Bearer TOKEN."
             )
         yield name.strip(), value.strip()
 
