@@ -285,6 +285,36 @@ async def test_the_deadline_of_a_resource_holds(shop: Shop) -> None:
     assert refusal["status"] == 503
 
 
+async def test_a_write_that_may_have_been_committed_is_not_said_to_be_undone(shop: Shop) -> None:
+    slow = Resource(shop.note, shop.db, deadline=0.2)
+
+    @slow.after("create")
+    async def wait(session: AsyncSession) -> None:
+        await asyncio.sleep(20)
+
+    async with agent_of(shop.served(slow)) as agent:
+        refusal = await agent.refusal("write", changes=[create()], dry_run=False)
+    assert refusal["status"] == 503
+    assert refusal["stored"].startswith("The change may be stored.")
+
+
+@pytest.mark.parametrize("changes", [1, 2])
+async def test_a_background_task_that_fails_does_not_hide_what_is_stored(
+    shop: Shop, changes: int
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("the mail server is down")
+
+    @shop.notes.after("create")
+    def mail(row: Any, tasks: BackgroundTasks) -> None:
+        tasks.add_task(fail)
+
+    async with agent_of(shop.served()) as agent:
+        answer = await agent.call("write", changes=[create()] * changes, dry_run=False)
+    assert answer["stored"] == "All changes are stored."
+    assert len(shop.stored()) == changes
+
+
 async def test_a_deadlock_is_retried(shop: Shop) -> None:
     async with agent_of(shop.served()) as agent:
         await agent.call("write", changes=[create(), create()], dry_run=False)

@@ -181,7 +181,7 @@ async def test_explain_shows_accesses_but_no_sql(app: FastAPI) -> None:
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "unknown tool": ("delete", {}, "There is no tool 'delete'. The tools are: describe, find"),
     "unknown table": ("find", {"table": "task"}, "There is no table 'task'. The tables are: proj"),
-    "unknown option": ("find", {"table": "tasks", "filter": {}}, "filter: there is no such arg"),
+    "unknown option": ("find", {"table": "tasks", "filter": {}}, "filter: unknown argument"),
     "missing option": ("find", {}, "table: Field required. find takes table, fields"),
     "too many rows": ("find", {"table": "tasks", "limit": 10_000}, "limit: Input should be less"),
     "option as filter": ("find", {"table": "tasks", "filters": {"limit": 5}}, "'limit' is not a f"),

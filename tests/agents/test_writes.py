@@ -213,7 +213,7 @@ WRONG: dict[str, tuple[list[Row], str]] = {
     "no changes": ([], "changes: List should have at least 1 item"),
     "too many": ([create("tags", name="x")] * 101, "changes: List should have at most 100 items"),
     "unknown action": ([{"action": "drop", "table": "tags"}], "'create', 'upsert', 'update'"),
-    "unknown member": ([{**create("tags", name="x"), "scope": 1}], "there is no such argument"),
+    "unknown member": ([{**create("tags", name="x"), "scope": 1}], "unknown argument"),
     "unknown table": ([create("tag", name="x")], "There is no table 'tag'. The tables are: prod"),
     "unknown field": ([create("tags", nam="x")], "changes[0]: body.nam"),
     "wrong value": ([create("products", sku="A", price=-1)], "changes[0]: body.price"),

@@ -41,7 +41,6 @@ class HTTPServer:
         self._app = app
         self._toolbox = toolbox
         self._origins = frozenset(origins)
-        self._roots: dict[str, str | None] = {}
         self._server = protocol_server(toolbox, app.title, self._call)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,16 +97,14 @@ class HTTPServer:
             ToolError: The mount cannot be found, so that guards would see another path than that
                 of their table.
         """
-        root = str(scope.get("root_path", ""))
-        if root not in self._roots:
-            self._roots[root] = next(filter(partial(self._is_root, scope), _prefixes(root)), None)
-        known = self._roots[root]
-        if known is None:
+        roots = _prefixes(str(scope.get("root_path", "")))
+        root = next(filter(partial(self._is_root, scope), roots), None)
+        if root is None:
             raise ToolError(
                 "The server of these tools is mounted in a way that hides the paths of the "
                 "application. Mount what mcp_server() returns, without a wrapper."
             )
-        return {**scope, "root_path": known}
+        return {**scope, "root_path": root}
 
     def _is_root(self, scope: Scope, root: str) -> bool:
         """Whether the application answers the request with this server if it has this root."""

@@ -1,4 +1,4 @@
-"""Keys of rows: what a tool is given, as a segment of a path."""
+"""Keys of rows in the arguments of tools, and as segments of a path."""
 
 from typing import Any
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,8 @@ from colonnade.resources import (
     root_in_path,
     share_session,
 )
+
+logger = logging.getLogger("colonnade.agents")
 
 MAX_BODY = 16 * 1024 * 1024
 """Maximum size of a response in bytes: what a tool reads before it cuts it to size."""
@@ -191,6 +194,11 @@ class Caller:
         except HTTPException as error:  # no route has the path, and so none has answered it
             body = json.dumps({"detail": error.detail}).encode()
             return Answer(error.status_code, Headers(error.headers), body)
+        except Exception:
+            if not collected.is_complete:
+                raise
+            # What follows the response, such as a background task, does not change it.
+            logger.exception("%s %s failed after its response", method, scope["path"])
         return collected.answer()
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
@@ -230,6 +238,8 @@ class CollectedResponse:
         self._start: Message = {"status": 500, "headers": []}
         self._parts: list[bytes] = []
         self._size = 0
+        self.is_complete = False
+        """Whether the whole response has been sent."""
 
     async def send(self, message: Message) -> None:
         """Take a message of the response."""
@@ -238,6 +248,7 @@ class CollectedResponse:
         elif message["type"] == "http.response.body":
             self._parts.append(message.get("body", b""))
             self._size += len(self._parts[-1])
+            self.is_complete = not message.get("more_body", False)
             if self._size > MAX_BODY:
                 raise ToolError(
                     "The response is larger than a tool can read. Name fewer `fields`, or a "

@@ -73,7 +73,7 @@ class Tool:
 
 def _message(error: Mapping[str, Any]) -> str:
     is_unknown = error["type"] == "extra_forbidden"
-    return "there is no such argument" if is_unknown else str(error["msg"])
+    return "unknown argument" if is_unknown else str(error["msg"])
 
 
 def without_titles(schema: Any) -> Any:

@@ -1,5 +1,6 @@
 """The tool ``write``: changes as requests to the Resources, in one transaction."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -31,6 +32,8 @@ from colonnade.errors import DatabaseError
 from colonnade.models import Shape
 from colonnade.resources import GeneratedRoute, ServedTable, SharedSession
 from colonnade.writes import check_deferred_constraints, rejection_of, unavailable_of
+
+logger = logging.getLogger("colonnade.agents")
 
 _STORED = "All changes are stored."
 _TRIED = "Dry run: nothing is stored. Repeat the call with dry_run=false to store the changes."
@@ -83,8 +86,11 @@ async def write(
     if len(requests) == 1 and not arguments.dry_run:
         # Exactly the request of an HTTP client, whatever answers it.
         answers: Sequence[Answer] = [await _send(requests[0], caller)]
-        if not isinstance(_route_of(requests[0], caller), GeneratedRoute):
-            refused = _UNKNOWN  # an endpoint may have done something before it failed
+        is_generated = isinstance(_route_of(requests[0], caller), GeneratedRoute)
+        if not is_generated or answers[0].status >= 500:
+            # An endpoint may have stored something before it failed, and a commit may have
+            # arrived without its confirmation.
+            refused = _UNKNOWN
     else:
         _refuse_unusual(requests, caller)
         answers = await _together(requests, caller, is_trial=arguments.dry_run)
@@ -181,9 +187,14 @@ async def _together(
     except _RolledBackError as error:
         return error.answers
     except (SQLAlchemyError, DatabaseError) as error:
-        raise ToolError(**_problem_of(error, requests), stored=_REFUSED) from error
+        problem = _problem_of(error, requests)
+        is_known = is_trial or problem["status"] < 500
+        raise ToolError(**problem, stored=_REFUSED if is_known else _UNKNOWN) from error
     for task in background:
-        await task()
+        try:
+            await task()
+        except Exception:  # the changes are stored: the answer must not be an error
+            logger.exception("A background task of a write failed")
     return answers
 
 
