@@ -43,6 +43,12 @@ class Report:
     application_lines: int
     test_lines: int
     check_findings: int
+    statements: int
+    """The most SQL statements that one GET needed, of those that the checks count; 0 if none."""
+    failed_at_first: int
+    """How often the agent says that something did not work at first."""
+    by_hand: list[str]
+    """What it says it had to write that it expected of a library."""
 
 
 @app.command()
@@ -51,6 +57,9 @@ def prepare(
     directory: Path,
     side: Literal["colonnade", "plain"] = "colonnade",
     wheel: Annotated[Path | None, typer.Option(help="A wheel of Colonnade; default: src.")] = None,
+    environment: Annotated[
+        Path | None, typer.Option(help="An environment to share; default: a new one.")
+    ] = None,
 ) -> None:
     """Make the directory in which an agent begins: its environment, TASK.md, and what is there."""
     directory.mkdir(parents=True)
@@ -64,17 +73,26 @@ def prepare(
     )
     frame = (HERE / "frame.md").read_text().replace("{with_colonnade}", with_colonnade)
     (directory / "TASK.md").write_text(frame + (TASKS[task] / "task.md").read_text())
-    subprocess.run([sys.executable, "-m", "venv", directory / ".venv"], check=True)
     python = directory / ".venv/bin/python"
+    if environment is None:
+        install(side, directory / ".venv", wheel)
+    else:
+        (directory / ".venv").symlink_to(environment.resolve())
+    if side == "colonnade":
+        subprocess.run([python, "-m", "colonnade", "skill", "--install", directory], check=True)
+    print(f"Give an agent {directory / 'TASK.md'}, and nothing else.")
+
+
+def install(side: str, environment: Path, wheel: Path | None) -> None:
+    """Make the environment of a side: Python, and what a task may need."""
     packages = list(PACKAGES) + (
         [f"colonnade[test] @ file://{wheel or HERE.parent}"]
         if side == "colonnade"
         else ["sqlmodel"]
     )
-    subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
-    if side == "colonnade":
-        subprocess.run([python, "-m", "colonnade", "skill", "--install", directory], check=True)
-    print(f"Give an agent {directory / 'TASK.md'}, and nothing else.")
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    pip = environment / "bin/python", "-m", "pip", "install", "-q"
+    subprocess.run([*pip, *packages], check=True)
 
 
 @app.command()
@@ -94,6 +112,9 @@ def check(task: str, directory: Path, report: Path | None = None) -> None:
         sum(map(code_lines, (directory / "app").rglob("*.py"))),
         sum(map(code_lines, (directory / "tests").rglob("*.py"))),
         check_findings(directory),
+        outcomes.statements,
+        len(notes(directory, "Failed at first")),
+        notes(directory, "Written by hand"),
     )
     (report or directory / "report.json").write_text(json.dumps(asdict(result), indent=2))
     print(f"{len(result.passed)} of {len(outcomes.points)} points, "
@@ -123,10 +144,14 @@ class Outcomes:
 
     def __init__(self) -> None:
         self.points: dict[str, bool] = {}
+        self.statements = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         point = report.nodeid.rpartition("::")[2].partition("[")[0]
         self.points[point] = self.points.get(point, True) and not report.failed
+        for name, value in report.user_properties:
+            if name == "statements":
+                self.statements = max(self.statements, value)
 
 
 def code_lines(path: Path) -> int:
@@ -144,6 +169,16 @@ def code_lines(path: Path) -> int:
             if isinstance(first, ast.Expr) and ast.get_docstring(node, clean=False) is not None:
                 lines -= set(range(first.lineno, (first.end_lineno or first.lineno) + 1))
     return len(lines)
+
+
+def notes(directory: Path, title: str) -> list[str]:
+    """The points below a title of NOTES.md; none if it says "nothing"."""
+    path = directory / "NOTES.md"
+    text = path.read_text() if path.exists() else ""
+    _, _, section = text.partition(title)
+    points = [line[2:] for line in section.partition("\n#")[0].splitlines()
+              if line.startswith(("- ", "* "))]  # fmt: skip
+    return [point for point in points if point.strip(' .`"').lower() != "nothing"]
 
 
 def check_findings(directory: Path) -> int:

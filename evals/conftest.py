@@ -22,6 +22,8 @@ from sqlalchemy import URL, Engine, create_engine, text
 
 HERE = Path(__file__).parent
 START_SECONDS = 30.0
+COUNTED: list[int] = []
+"""How many statements each counted request of this check has needed."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -95,6 +97,7 @@ class Client(httpx.Client):
         assert self.get(url, **kwargs).status_code == 200
         sent = self.statements() - before
         assert sent or not self.counts, "no statement was counted: how does it open the database?"
+        COUNTED.append(sent)
         return sent
 
 
@@ -108,6 +111,14 @@ def at_once(*requests: Callable[[], httpx.Response]) -> list[httpx.Response]:
 
     with ThreadPoolExecutor(len(requests)) as pool:
         return list(pool.map(send, requests))
+
+
+@pytest.fixture(autouse=True)
+def report_statements(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """Puts the most statements that a request of the check needed into the report."""
+    COUNTED.clear()
+    yield
+    record_property("statements", max(COUNTED, default=0))
 
 
 @pytest.fixture(scope="session")
