@@ -1,5 +1,6 @@
 """What the checks use: a result's server on a migrated database, and that database."""
 
+import json
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +37,29 @@ class Result:
     """What an agent built."""
 
     directory: Path
+    _forks: "subprocess.Popen[str] | None" = field(default=None, init=False, repr=False)
+
+    def serve(self, port: int, url: str, log: Path) -> int:
+        """Start a server, which leads a process group. Returns its process ID."""
+        if self._forks is None:
+            self._forks = subprocess.Popen(
+                [".venv/bin/python", str(HERE / "serve.py")],
+                cwd=self.directory,
+                env=self.environment(url),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        assert self._forks.stdin is not None and self._forks.stdout is not None  # noqa: PT018 - one fact
+        job = {"port": port, "environment": self.environment(url), "log": str(log)}
+        self._forks.stdin.write(f"{json.dumps(job)}\n")
+        self._forks.stdin.flush()
+        return int(self._forks.stdout.readline())
+
+    def close(self) -> None:
+        """Stop what starts the servers."""
+        if self._forks is not None:
+            self._forks.communicate()
 
     def run(self, *command: str, url: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command in its directory, with the database's URL in the environment."""
@@ -122,9 +147,11 @@ def report_statements(record_property: Callable[[str, object], None]) -> Iterato
 
 
 @pytest.fixture(scope="session")
-def result(request: pytest.FixtureRequest) -> Result:
+def result(request: pytest.FixtureRequest) -> Iterator[Result]:
     """What the agent built."""
-    return Result(request.config.getoption("--result").resolve())
+    result = Result(request.config.getoption("--result").resolve())
+    yield result
+    result.close()
 
 
 @pytest.fixture(scope="session")
@@ -209,33 +236,28 @@ def serve(database: TryDatabase, result: Result, tmp_path: Path) -> Iterator[Cli
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path / "server.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [".venv/bin/python", str(HERE / "serve.py"), str(port)],
-            cwd=result.directory,
-            env=result.environment(database.url),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    log.touch()
+    process = result.serve(port, database.url, log)
     try:
         with Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             client.counts = database.kind == "sqlite"
             _wait(client, process, log)
             yield client
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        with suppress(ProcessLookupError):  # it has ended, or not started yet
+            os.kill(process, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process, signal.SIGKILL)
         print(log.read_text()[-5000:])  # pytest shows it beside a failure
 
 
-def _wait(client: Client, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def _wait(client: Client, process: int, log: Path) -> None:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         try:
             client.statements()
         except httpx.TransportError:
-            if process.poll() is not None:
+            if not Path(f"/proc/{process}").exists():
                 break
             time.sleep(0.05)
         else:

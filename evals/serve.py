@@ -1,13 +1,20 @@
 """Serve the application of a result, and count the SQL statements that it sends to SQLite.
 
-Run by the result's own Python, in its directory: ``python serve.py PORT``. It imports nothing
-that a result may lack.
+Run by the result's own Python, in its directory. It imports the libraries once and then forks a
+server for each line of its input, ``{"port": ..., "environment": {...}, "log": ...}``, whose
+process ID it prints. It imports nothing that a result may lack.
 """
 
+import importlib
+import json
+import os
+import signal
 import sqlite3
 import sqlite3.dbapi2
 import sys
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -44,10 +51,32 @@ def counted(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None
     return call
 
 
+def serve(port: int, environment: dict[str, str], log: str) -> None:
+    """Serve the application, in this process."""
+    os.setsid()
+    with open(log, "w") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    from app.main import app  # type: ignore[import-not-found]  # the result's
+
+    uvicorn.run(counted(app), port=port, log_level="warning")
+
+
 if __name__ == "__main__":
     # The synchronous driver of SQLAlchemy calls the one, aiosqlite the other.
     sqlite3.connect = sqlite3.dbapi2.connect = counting_connect  # type: ignore[assignment]
     sys.path.insert(0, "")
-    from app.main import app  # type: ignore[import-not-found]  # the result's
-
-    uvicorn.run(counted(app), port=int(sys.argv[1]), log_level="warning")
+    for library in ("fastapi", "sqlmodel", "sqlalchemy.ext.asyncio", "colonnade"):
+        with suppress(ImportError):
+            importlib.import_module(library)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        process = os.fork()
+        if not process:
+            serve(**json.loads(line))
+            break
+        print(process, flush=True)

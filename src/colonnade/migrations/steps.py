@@ -329,6 +329,7 @@ def change_type(
     was: TypeEngine[Any],
     *,
     using: str | None = None,
+    zone: str | None = None,
     default: Any = False,
     schema: str | None = None,
 ) -> None:
@@ -343,6 +344,8 @@ def change_type(
         type_: The new type.
         was: The old type.
         using: The expression with which PostgreSQL converts a value, as SQL.
+        zone: The time zone of the times without one, such as ``Europe/Berlin``, if the column gets
+            or loses its time zone. On SQLite, too, the stored times are converted.
         default: The new server default, as SQL; None to drop it. The default is to keep it.
         schema: The table's schema, if it is not the default one.
 
@@ -365,7 +368,7 @@ def change_type(
     """
     op.invoke(
         operations.ChangeType(
-            table, column, type_, was, using=using, default=default, schema=schema
+            table, column, type_, was, using=using, zone=zone, default=default, schema=schema
         )
     )
 

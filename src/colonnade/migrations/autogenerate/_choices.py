@@ -3,9 +3,9 @@
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from colonnade.errors import MigrationError
+from colonnade.migrations.operations._time_zones import check_zone
 
 
 class Asker(Protocol):
@@ -93,7 +93,7 @@ class Choices:
 
     def __post_init__(self) -> None:
         if self.zone is not None:
-            _check_zone(self.zone)
+            check_zone(self.zone)
 
     def renamed_to(self, kind: str, old: str, candidates: Sequence[str]) -> str | None:
         """Return the new name of a missing column or table; None if it was removed.
@@ -210,6 +210,11 @@ class Choices:
         """
         options = [(f"--fill {column}", column) for column in self.fills]
         options += [(f"--map {column}", column) for column in self.maps]
+        if self.zone is not None and "--zone" not in self._used:
+            raise MigrationError(
+                "--zone would have no effect: no column of this revision gets or loses a time "
+                "zone. Remove the option."
+            )
         for option, column in options:
             if option in self._used:
                 continue
@@ -237,6 +242,7 @@ class Choices:
         Raises:
             MigrationError: The time zone is missing and ``asker`` is None, or it is unknown.
         """
+        self._used.add("--zone")
         if self.zone is not None:
             return self.zone
         if self.asker is None:
@@ -248,18 +254,9 @@ class Choices:
         zone = self.asker.ask(
             f"{_names(columns)} stored without a time zone. Time zone of the stored values", "UTC"
         )
-        _check_zone(zone)
+        check_zone(zone)
         self.zone = zone
         return zone
-
-
-def _check_zone(zone: str) -> None:
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise MigrationError(
-            f"Unknown time zone {zone!r}. Use an IANA name such as UTC or Europe/Berlin."
-        ) from None
 
 
 def plain_name(name: str) -> str:

@@ -39,7 +39,8 @@ from colonnade.migrations.autogenerate._reflected import (
 )
 from colonnade.migrations.autogenerate._rendering import computed_of, condition_of, unbound
 from colonnade.migrations.operations import ChangeComputed, ChangeKey
-from colonnade.migrations.operations._types import enum_key
+from colonnade.migrations.operations._time_zones import changes_time_zone
+from colonnade.migrations.operations._types import enum_key, plain_type
 from colonnade.models import constraint_name
 
 PLUGIN_NAME = "colonnade.compare"
@@ -87,6 +88,8 @@ def type_differs(
             return True
         if enum_key(history_type) is not None and isinstance(inspected_type, sa.String):
             return False  # the length of the longest value does not matter
+        if changes_time_zone(plain_type(history_type), plain_type(column.type)):
+            return True  # SQLite's types have no time zone, but its rows are in one
     is_wide_key = column.primary_key and isinstance(column_type, sa.BigInteger)
     if context.dialect.name == "sqlite" and is_wide_key and isinstance(inspected_type, sa.Integer):
         return False  # on SQLite an INTEGER key holds 64 bits, too

@@ -27,6 +27,7 @@ from colonnade.migrations.autogenerate._rendering import literal_in, text_of
 from colonnade.migrations.autogenerate._schema_history import ColumnKey, SchemaHistory
 from colonnade.migrations.autogenerate._value_mapping import mapping_of
 from colonnade.migrations.operations._conversions import conversion, null_only
+from colonnade.migrations.operations._time_zones import changes_time_zone
 from colonnade.migrations.operations._types import (
     enum_key,
     is_array,
@@ -237,7 +238,7 @@ class StepPlanner:
             default = alter.modify_server_default
             if default is False and (enum_key(retyped.type_) or enum_key(retyped.was)):
                 default = alter.existing_server_default or False
-            if retyped.using and default is not False:
+            if retyped.expression and default is not False:
                 # Neither default need be valid for the other type: change both in one step.
                 retyped = replace(retyped, default=_default_sql(default))
                 alter.modify_server_default = False
@@ -276,23 +277,23 @@ class StepPlanner:
     ) -> safe_ops.ChangeType:
         new = plain_type(new_type)
         old = new if was is None else plain_type(was)
-        using = self._using(f"{table}.{name}", postgresql_name(name), old, new)
+        if changes_time_zone(old, new):
+            zone = (
+                (self.choices.zone or "UTC")
+                if self.going_back
+                else self.choices.zone_of([f"{table}.{name}"])
+            )
+            return safe_ops.ChangeType(table, name, new, old, zone=zone, schema=schema)
+        using = self._using(postgresql_name(name), old, new)
         return safe_ops.ChangeType(table, name, new, old, using=using, schema=schema)
 
-    def _using(self, qualified_name: str, column: str, old: Any, new: Any) -> str | None:
+    def _using(self, column: str, old: Any, new: Any) -> str | None:
         type_sql = postgresql_type(new)
         enums = enum_key(old), enum_key(new)
         if enums != (None, None):
             text = "text[]" if is_array(old) and is_array(new) else "text"
             return None if enums[0] == enums[1] else f"{column}::{text}::{type_sql}"
-        zone = "UTC"
-        if _changes_time_zone(old, new) and self.connection.dialect.name == "postgresql":
-            zone = (
-                (self.choices.zone or "UTC")
-                if self.going_back
-                else self.choices.zone_of([qualified_name])
-            )
-        type_conversion = conversion(old, new, zone)
+        type_conversion = conversion(old, new)
         return (
             null_only(column, type_sql)
             if type_conversion is None
@@ -369,14 +370,6 @@ def _columns_of(key: safe_ops.AddForeignKey) -> Iterator[ColumnKey]:
         yield key.schema, key.table, column
     for column in key.target_columns:
         yield key.target_schema, key.target, column
-
-
-def _changes_time_zone(old: Any, new: Any) -> bool:
-    return (
-        isinstance(old, sa.DateTime)
-        and isinstance(new, sa.DateTime)
-        and old.timezone != new.timezone
-    )
 
 
 def _default_sql(default: Any) -> Any:

@@ -226,7 +226,7 @@ class Projection:
                 )
             case safe_ops.ChangeType():
                 value = self.converted_values(
-                    operation.column, operation.was, operation.type_, operation.using
+                    operation.column, operation.was, operation.type_, operation.expression
                 )
                 return {operation.column: value}, {}, set()
             case ops.AddColumnOp():

@@ -241,13 +241,13 @@ class RowChecks:
                     f"cannot hold{example}.",
                 )
                 return
-        if self.dialect == "postgresql" and step.using is not None:
+        if self.dialect == "postgresql" and step.expression is not None:
             rows = self.projection.rows(step.schema, step.table)
             if rows is None:
                 return
             try:  # the database converts each value, and names the first that it cannot convert
                 self.projection.scalar_or_raise(
-                    f"SELECT count(v) FROM (SELECT {step.using} AS v FROM {rows}) AS x"  # noqa: S608
+                    f"SELECT count(v) FROM (SELECT {step.expression} AS v FROM {rows}) AS x"  # noqa: S608
                 )
             except DBAPIError as error:
                 if _is_data_error(error):

@@ -24,11 +24,13 @@ from colonnade.migrations.operations._base import (
 from colonnade.migrations.operations._conversions import (
     CREATE_JSON_TO_ARRAY,
     JSON_TO_ARRAY,
+    Conversion,
     conversion,
 )
 from colonnade.migrations.operations._progress import journal_of
 from colonnade.migrations.operations._rows import Fill
-from colonnade.migrations.operations._types import enum_key, plain_type
+from colonnade.migrations.operations._time_zones import check_zone, define_time_zone_functions
+from colonnade.migrations.operations._types import enum_key, plain_type, postgresql_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,7 @@ class ChangeType(TableStep):
 
     Attributes:
         using: The USING expression on PostgreSQL; None for PostgreSQL's default conversion.
+        zone: The time zone of the times without one, if the column gets or loses its time zone.
         default: The new server default; False to keep the current one.
     """
 
@@ -46,7 +49,26 @@ class ChangeType(TableStep):
     type_: TypeEngine[Any]
     was: TypeEngine[Any]
     using: str | None = field(default=None, kw_only=True)
+    zone: str | None = field(default=None, kw_only=True)
     default: Any = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.zone is not None:
+            check_zone(self.zone)
+
+    @property
+    def expression(self) -> str | None:
+        """The USING expression on PostgreSQL, also that of `zone`."""
+        if self.zone is None or self.using is not None:
+            return self.using
+        converted = self.conversion()
+        if converted is None:
+            return None
+        return converted.value("postgresql", postgresql_name(self.column))
+
+    def conversion(self) -> Conversion | None:
+        """How the values are converted; None if they cannot be."""
+        return conversion(plain_type(self.was), plain_type(self.type_), self.zone or "UTC")
 
     def run(self, operations: Operations) -> None:
         if on_postgresql(operations):
@@ -55,16 +77,16 @@ class ChangeType(TableStep):
         self._check_values(operations)
         options = {} if self.default is False else {"server_default": self.default}
         impl: Any = operations.migration_context.impl
-        impl.changed_type = (self.column, self.was)
+        impl.changed_type = self
         try:
             with self.batch_alter(operations) as batch:
                 batch.alter_column(self.column, type_=self.type_, existing_type=self.was, **options)
         finally:
-            impl.changed_type = (None, None)
+            impl.changed_type = None
 
     def _run_on_postgresql(self, operations: Operations) -> None:
         self._check_values(operations)
-        if self.using and JSON_TO_ARRAY in self.using:
+        if self.expression and JSON_TO_ARRAY in self.expression:
             run_sql(operations, CREATE_JSON_TO_ARRAY)
         if self.default is not False:
             run_sql(operations, self._with_default(operations))
@@ -74,7 +96,7 @@ class ChangeType(TableStep):
                 self.column,
                 type_=self.type_,
                 existing_type=self.was,
-                postgresql_using=self.using,
+                postgresql_using=self.expression,
             )
 
     def _check_values(self, operations: Operations) -> None:
@@ -90,9 +112,11 @@ class ChangeType(TableStep):
         if operations.migration_context.as_sql or connection is None:
             return
         column, dialect = quoted(operations, self.column), connection.dialect.name
-        type_conversion = conversion(plain_type(self.was), plain_type(self.type_))
+        if dialect == "sqlite":
+            define_time_zone_functions(connection)
+        type_conversion = self.conversion()
         usual = None if type_conversion is None else type_conversion.value("postgresql", column)
-        if dialect == "postgresql" and (type_conversion is None or self.using != usual):
+        if dialect == "postgresql" and (type_conversion is None or self.expression != usual):
             return  # PostgreSQL itself refuses values that it cannot convert
         unconvertible = (
             f"{column} IS NOT NULL"
@@ -117,7 +141,10 @@ class ChangeType(TableStep):
         """
         column = quoted(operations, self.column)
         type_sql = self.type_.compile(dialect=operations.migration_context.dialect)
-        changes = ["DROP DEFAULT", f"TYPE {type_sql} USING {self.using or f'{column}::{type_sql}'}"]
+        changes = [
+            "DROP DEFAULT",
+            f"TYPE {type_sql} USING {self.expression or f'{column}::{type_sql}'}",
+        ]
         if self.default is not None:
             changes.append(f"SET DEFAULT {literal(operations, self.default)}")
         altered = ", ".join(f"ALTER COLUMN {column} {change}" for change in changes)

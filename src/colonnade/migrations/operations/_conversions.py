@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.sqltypes import _AbstractInterval
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from colonnade.migrations.operations._time_zones import FROM_UTC, TO_UTC
 from colonnade.migrations.operations._types import is_array, postgresql_type
 
 IS_UTF8 = "colonnade_is_utf8"
@@ -147,10 +148,19 @@ def _same_family(
             return Conversion()
         return Conversion(unconvertible_postgresql=f"length({{c}}) > {length}")
     if family == "datetime" and _is_aware(old) != _is_aware(new):
-        return Conversion(postgresql=f"{{c}} AT TIME ZONE '{zone}'")
+        return _in_zone(zone, TO_UTC if _is_aware(new) else FROM_UTC)
     if family == "array":
         return Conversion(postgresql=f"{{c}}::text[]::{postgresql_type(new)}")
     return Conversion()
+
+
+def _in_zone(zone: str, function: str) -> Conversion:
+    """Convert between local times of a zone and UTC, as which both databases store aware times."""
+    postgresql = f"{{c}} AT TIME ZONE '{zone}'"
+    if zone == "UTC":
+        return Conversion(postgresql=postgresql)
+    sqlite = f"{function}({{c}}, '{zone}')"
+    return Conversion(sqlite, postgresql, unconvertible=f"{sqlite} IS NULL")
 
 
 def _bits(type_: TypeEngine[Any]) -> int:

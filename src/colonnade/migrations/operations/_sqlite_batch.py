@@ -31,8 +31,9 @@ class PreservingSQLiteImpl(SQLiteImpl):
 
     __dialect__ = "sqlite"
     transactional_ddl = True
-    changed_type: tuple[str | None, Any] = (None, None)
-    """The column whose type a step changes, and its old type: reflected, a UUID is CHAR(32)."""
+    changed_type: Any = None
+    """The step that runs now, if it is ``ChangeType``. It knows the old type: reflected, a UUID is
+    CHAR(32)."""
 
     def requires_recreate_in_batch(self, batch_op: Any) -> bool:
         if not super().requires_recreate_in_batch(batch_op):
@@ -53,9 +54,12 @@ class PreservingSQLiteImpl(SQLiteImpl):
         Raises:
             MigrationError: The column has values, and no conversion is known.
         """
-        column, was = self.changed_type
-        old = was if column == existing.name else existing.type
-        type_conversion = conversion(plain_type(old), plain_type(new_type))
+        step = self.changed_type
+        type_conversion = (
+            step.conversion()
+            if step is not None and step.column == existing.name
+            else conversion(plain_type(existing.type), plain_type(new_type))
+        )
         name = self.dialect.identifier_preparer.quote(existing.name)
         source = existing_transfer["expr"]
         if type_conversion is None:
