@@ -13,8 +13,9 @@ import sqlite3
 import sqlite3.dbapi2
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -29,12 +30,42 @@ def count(statement: str) -> None:
         statements.append(statement)
 
 
-def counting_connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+def counting_connect(
+    *args: Any, factory: Any = sqlite3.Connection, **kwargs: Any
+) -> sqlite3.Connection:
+    """Connect, and count the statements of the connection, whatever its class is."""
+    bound = factory if isinstance(factory, partial) else partial(factory)
+
+    class Connection(bound.func):  # type: ignore[misc,valid-type] # a class known at run time
+        def cursor(self, factory: type[sqlite3.Cursor] = sqlite3.Cursor) -> sqlite3.Cursor:
+            class Cursor(factory):  # type: ignore[misc,valid-type] # the same
+                def executemany(self, sql: str, rows: Any, /) -> Any:
+                    with counted_once(self.connection, sql):
+                        return super().executemany(sql, rows)
+
+            cursor: sqlite3.Cursor = super().cursor(Cursor)
+            return cursor
+
+        def executemany(self, sql: str, rows: Any, /) -> Any:
+            with counted_once(self, sql):
+                return super().executemany(sql, rows)
+
     connection: sqlite3.Connection = connect(
-        *args, **kwargs
-    )  # of whatever class: a library may bring its own
+        *args, factory=partial(Connection, *bound.args, **bound.keywords), **kwargs
+    )
     connection.set_trace_callback(count)
     return connection
+
+
+@contextmanager
+def counted_once(connection: sqlite3.Connection, sql: str) -> Iterator[None]:
+    """Count what runs in the context as one statement: SQLite traces one for each row."""
+    connection.set_trace_callback(None)
+    try:
+        yield
+    finally:
+        count(sql)
+        connection.set_trace_callback(count)
 
 
 def counted(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
