@@ -4,6 +4,7 @@ from colonnade.writes._changes import Change, ChangeSet, Key, Values, WriteKind
 from colonnade.writes._database_errors import (
     TOO_LARGE,
     DriverError,
+    client_rejection_of,
     deadline_exceeded,
     referenced,
     rejection_of,
@@ -96,6 +97,7 @@ __all__ = [
     "WrittenRow",
     "allowed_verbs",
     "check_deferred_constraints",
+    "client_rejection_of",
     "complete",
     "deadline_exceeded",
     "expected_versions",

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Index, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.exc import DBAPIError, StatementError
+from sqlmodel.main import default_registry
 
 from colonnade.database import ErrorKind, error_kind_of
 from colonnade.errors import UncertainCommitError
@@ -23,14 +24,16 @@ TOO_LARGE = "answer_too_large"
 """The kind of the problem for rows that are too large for one response."""
 
 _TOO_LARGE = "54000"
+_DATA_ERROR, _OUT_OF_RANGE = "22000", "22003"
 _UNIQUE, _FOREIGN, _CHECK, _NOT_NULL = "23505", "23503", "23514", "23502"
-_SQLITE: tuple[tuple[str, str], ...] = (
+_MESSAGES: tuple[tuple[str, str], ...] = (
     (r"UNIQUE constraint failed: (?P<columns>.+)", _UNIQUE),
     (r"FOREIGN KEY constraint failed", _FOREIGN),
     (r"CHECK constraint failed: (?P<name>.+)", _CHECK),
     (r"NOT NULL constraint failed: (?P<columns>.+)", _NOT_NULL),
     (r"string or blob too big", _TOO_LARGE),
     (r"datatype mismatch|too large to convert", "22001"),
+    (r"cannot contain NUL|value out of int", _OUT_OF_RANGE),  # said by drivers of PostgreSQL
 )
 
 
@@ -57,11 +60,11 @@ class DriverError:
         self.detail = str(
             getattr(diagnosis, "message_detail", None) or getattr(cause, "detail", None) or ""
         )
-        if not self.state:
-            self._read_sqlite(str(cause))
+        if self.state in {"", _DATA_ERROR}:
+            self._read_message(str(cause))
 
-    def _read_sqlite(self, message: str) -> None:
-        for pattern, state in _SQLITE:
+    def _read_message(self, message: str) -> None:
+        for pattern, state in _MESSAGES:
             match = re.search(pattern, message)
             if match is None:
                 continue
@@ -104,6 +107,47 @@ def rejection_of(error: Exception, shape: Shape, *, deleting: bool = False) -> R
         return _rejection_of_driver_error(DriverError(error), shape, deleting=deleting)
     if isinstance(error, StatementError) and isinstance(error.orig, ValueError | OverflowError):
         return RejectedError(422, str(error.orig), kind="invalid")
+    return None
+
+
+_OF_CLIENTS = frozenset((
+    _UNIQUE, _FOREIGN, "23001", _CHECK, "23P01", "22001", _OUT_OF_RANGE, "22007", "22008", "22021",
+))  # fmt: skip
+"""The errors that a value of a client causes, whatever the statement: constraints, and values that
+are too long, out of range, impossible times, or contain NUL. A NULL in a NOT NULL column is not
+among them: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+
+
+def client_rejection_of(error: Exception) -> RejectedError | None:
+    """Return the rejection for an error of a hand-written statement.
+
+    None if it is more likely a mistake in the statement than in the values of a client.
+    """
+    unavailable = unavailable_of(error)
+    if unavailable is not None or not isinstance(error, DBAPIError):
+        return unavailable
+    driver_error = DriverError(error)
+    if driver_error.state not in _OF_CLIENTS:
+        return None
+    deleting = bool(re.match(r"\s*DELETE\b", error.statement or "", re.IGNORECASE))
+    return _rejection_of_driver_error(driver_error, _shape_of(driver_error), deleting=deleting)
+
+
+def _shape_of(driver_error: DriverError) -> Shape | None:
+    """The table that an error names, or whose constraint it names; None for neither."""
+    for mapper in default_registry.mappers:
+        table = mapper.local_table
+        if not isinstance(table, Table):
+            continue
+        if driver_error.table is None:
+            named = driver_error.constraint is not None
+            items: list[Any] = [*table.constraints, *table.indexes]
+            names = {item.name for item in items}
+            is_table = named and driver_error.constraint in names
+        else:
+            is_table = driver_error.table == table.name
+        if is_table:
+            return Shape.of(mapper.class_)
     return None
 
 
@@ -159,10 +203,10 @@ def _reason(error: BaseException) -> str:
 
 
 def _rejection_of_driver_error(
-    driver_error: DriverError, shape: Shape, *, deleting: bool
+    driver_error: DriverError, shape: Shape | None, *, deleting: bool
 ) -> RejectedError | None:
     state = driver_error.state
-    name = shape.model.__name__
+    name = _name_of(shape)
     if state == _UNIQUE:
         fields = _fields(driver_error, shape)
         named = " and ".join(fields) or "key"
@@ -208,17 +252,21 @@ def too_large(what: str) -> RejectedError:
 
 
 def _foreign_key_rejection(
-    driver_error: DriverError, shape: Shape, *, deleting: bool
+    driver_error: DriverError, shape: Shape | None, *, deleting: bool
 ) -> RejectedError:
     if deleting or driver_error.state == "23001" or "still referenced" in driver_error.detail:
         return referenced(shape, driver_error.table, driver_error.constraint)
     return missing_row(_fields(driver_error, shape), driver_error.constraint)
 
 
-def referenced(shape: Shape, table: str | None, constraint: str | None) -> RejectedError:
+def _name_of(shape: Shape | None) -> str:
+    return "row" if shape is None else shape.model.__name__
+
+
+def referenced(shape: Shape | None, table: str | None, constraint: str | None) -> RejectedError:
     """Return the conflict of a row that other rows refer to."""
-    by = f" in {table}" if table and table != shape.name else ""
-    detail = f"Other rows{by} refer to this {shape.model.__name__}."
+    by = f" in {table}" if table and (shape is None or table != shape.name) else ""
+    detail = f"Other rows{by} refer to this {_name_of(shape)}."
     return _conflict("referenced", detail, (), constraint)
 
 
@@ -240,7 +288,7 @@ def _conflict(
     return RejectedError(409, detail, kind=kind, errors=errors)
 
 
-def _invalid(driver_error: DriverError, shape: Shape, what: str) -> RejectedError:
+def _invalid(driver_error: DriverError, shape: Shape | None, what: str) -> RejectedError:
     fields = _fields(driver_error, shape)
     detail = (
         _custom_message(_constraint(driver_error, shape))
@@ -253,7 +301,7 @@ def _invalid(driver_error: DriverError, shape: Shape, what: str) -> RejectedErro
     return RejectedError(422, detail, kind="invalid", errors=errors)
 
 
-def _fields(driver_error: DriverError, shape: Shape) -> tuple[str, ...]:
+def _fields(driver_error: DriverError, shape: Shape | None) -> tuple[str, ...]:
     """The fields of a violated constraint."""
     if driver_error.columns:
         return _body_names(driver_error.columns, shape)
@@ -266,7 +314,9 @@ def _fields(driver_error: DriverError, shape: Shape) -> tuple[str, ...]:
     return ()
 
 
-def _tables(driver_error: DriverError, shape: Shape) -> Iterator[Table]:
+def _tables(driver_error: DriverError, shape: Shape | None) -> Iterator[Table]:
+    if shape is None:
+        return
     metadata: MetaData = shape.table.metadata
     yield shape.table
     if driver_error.table is not None and driver_error.table in metadata.tables:
@@ -288,7 +338,7 @@ def _columns_of(constraint: str, table: Table) -> tuple[str, ...]:
     return ()
 
 
-def _constraint(driver_error: DriverError, shape: Shape) -> Any:
+def _constraint(driver_error: DriverError, shape: Shape | None) -> Any:
     """The constraint or index with the reported name; None if the metadata has none."""
     for table in _tables(driver_error, shape):
         named: list[Any] = [*table.constraints, *table.indexes]
@@ -298,7 +348,7 @@ def _constraint(driver_error: DriverError, shape: Shape) -> Any:
     return None
 
 
-def _unique_constraint(driver_error: DriverError, shape: Shape) -> Any:
+def _unique_constraint(driver_error: DriverError, shape: Shape | None) -> Any:
     """The unique constraint or index, by the reported name or, on SQLite, the reported columns."""
     constraint = _constraint(driver_error, shape)
     if constraint is not None or driver_error.constraint is not None:
@@ -329,6 +379,8 @@ def _custom_message(constraint: Any) -> str | None:
     return None if constraint is None else constraint.info.get("message")
 
 
-def _body_names(columns: Iterable[str], shape: Shape) -> tuple[str, ...]:
+def _body_names(columns: Iterable[str], shape: Shape | None) -> tuple[str, ...]:
+    if shape is None:
+        return tuple(columns)
     body_names = {column.column.name: column.body_name for column in shape.columns.values()}
     return tuple(body_names.get(column, column) for column in columns)

@@ -33,6 +33,7 @@ from colonnade.database.connections._session_limit import SessionLimit
 from colonnade.database.connections._urls import DatabaseURL
 from colonnade.database.replicas._outages import Outage
 from colonnade.database.statements import _sqlite, _telemetry
+from colonnade.database.statements._impossible_values import translate_overflows
 from colonnade.database.statements._missing_tables import note_missing_tables
 from colonnade.database.statements._statement_logging import StatementLogging, log_statements
 from colonnade.database.statements._statement_timeout import limit_statements, translate_timeouts
@@ -230,6 +231,7 @@ class Engines:
     def _instrument(self, engine: Engine) -> None:
         """Add statement logging and telemetry to an engine, as configured; explain its errors."""
         note_missing_tables(engine)
+        translate_overflows(engine)
         if self._options.statement_logging:
             log_statements(engine, self._options.statement_logging, self.url)
         enabled = self._options.telemetry

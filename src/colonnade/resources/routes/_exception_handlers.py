@@ -8,14 +8,15 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from colonnade.errors import DatabaseError, error_entry
 from colonnade.resources._fastapi_compat import BODY_ERROR
 from colonnade.resources.responses._problems import Problem, response_of
-from colonnade.writes import unavailable_of
+from colonnade.writes import client_rejection_of
 
 
 def problems(app: FastAPI) -> None:
     """Answer every error of an app with a problem (RFC 9457), not only those of its Resources.
 
-    This covers ``HTTPException``, request validation, a database that is busy or unavailable (503),
-    and uncaught exceptions, whose details are not revealed (500).
+    This covers ``HTTPException``, request validation, the constraints of the database (409, and 422
+    for a CHECK), values that no column can hold (422), a database that is busy or unavailable
+    (503), and uncaught exceptions, whose details are not revealed (500).
 
     Args:
         app: The app. Exception handlers that you add to it later replace these.
@@ -46,10 +47,10 @@ def problems(app: FastAPI) -> None:
         return response_of(_unreadable_body(error) or error)
 
     async def on_database(request: Request, error: Exception) -> Response:
-        unavailable = unavailable_of(error)
-        if unavailable is None:
+        rejection = client_rejection_of(error)
+        if rejection is None:
             raise error
-        return response_of(unavailable)
+        return response_of(rejection)
 
     async def on_crash(request: Request, error: Exception) -> Response:
         return response_of(Problem(500, "Internal server error.", kind="internal"))
