@@ -162,7 +162,8 @@ def _autoincrement_on_sqlite(sa_type: Any) -> Any:
 def _set_options(field: FieldInfo, options: FieldInfoMetadata, **changed: Any) -> None:
     # The list is shared with the class that the field was inherited from, so replace it.
     new = dataclasses.replace(options, **changed)
-    field.metadata = [item for item in field.metadata if item is not options] + [new]
+    others = [item for item in field.metadata if not isinstance(item, FieldInfoMetadata)]
+    field.metadata = [*others, new]
 
 
 def _column_type(field: FieldInfo, options: FieldInfoMetadata, field_path: str) -> TypeEngine[Any]:

@@ -1,8 +1,9 @@
 """``Field``: sqlmodel's, extended by access flags such as ``secret`` and ``readonly``."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, cast
 
 import sqlmodel
 from pydantic.fields import FieldInfo
@@ -14,6 +15,7 @@ from sqlmodel.main import FieldInfoMetadata
 
 from colonnade.errors import ModelError
 
+T = TypeVar("T")
 Role = Literal["created_at", "updated_at", "version"]
 
 
@@ -37,20 +39,44 @@ class FieldFlags:
 
 
 def flags_of(field: FieldInfo) -> FieldFlags:
-    """The flags of a field."""
-    for item in field.metadata:
-        if isinstance(item, FieldFlags):
-            return item
-    return FieldFlags(frozen=bool(field.frozen))
+    """The flags of a field, with those of a ``Field`` in its ``Annotated`` type."""
+    flags = [item for item in field.metadata if isinstance(item, FieldFlags)]
+    if not flags:
+        return FieldFlags(frozen=bool(field.frozen))
+    return flags[0] if len(flags) == 1 else _merged(FieldFlags, flags, FieldFlags())
 
 
 def column_options(field: FieldInfo) -> FieldInfoMetadata:
-    """The column arguments of sqlmodel's ``Field``."""
-    for item in field.metadata:
-        if isinstance(item, FieldInfoMetadata):
-            return item
+    """The column arguments of sqlmodel's ``Field``, with those in its ``Annotated`` type.
+
+    The arguments of the field itself take precedence, as in Pydantic.
+    """
+    options = [item for item in field.metadata if isinstance(item, FieldInfoMetadata)]
+    if options:
+        return options[0] if len(options) == 1 else _merged(FieldInfoMetadata, options, _NO_OPTIONS)
     return FieldInfoMetadata(
         **{name: getattr(field, name, Undefined) for name in FieldInfoMetadata.__dataclass_fields__}
+    )
+
+
+_NO_OPTIONS = FieldInfoMetadata()
+
+
+def _merged(kind: type[T], items: Sequence[T], default: T) -> T:
+    """One item of several: each attribute is that of the first item that sets it."""
+    names = [field.name for field in dataclasses.fields(cast("Any", kind))]
+    return kind(
+        **{
+            name: next(
+                (
+                    value
+                    for item in items
+                    if (value := getattr(item, name)) != getattr(default, name)
+                ),
+                getattr(default, name),
+            )
+            for name in names
+        }
     )
 
 

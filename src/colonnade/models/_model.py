@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, dataclass_transform
 
 import sqlmodel
-from pydantic import MISSING, BaseModel, GetCoreSchemaHandler
+from pydantic import MISSING, BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic.errors import PydanticSchemaGenerationError
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_before_validator_function
@@ -63,6 +63,9 @@ class ModelMetaclass(SQLModelMetaclass):
         **kwargs: Any,
     ) -> Any:
         body = _with_annotations(namespace)
+        config = {key: kwargs[key] for key in kwargs.keys() & ConfigDict.__annotations__.keys()}
+        if config:  # sqlmodel ignores such a class argument
+            body["model_config"] = {**body.get("model_config", {}), **config}
         table = bool(kwargs.get("table") or body.get("model_config", {}).get("table"))
         generic = kwargs.get("__pydantic_generic_metadata__")
         if generic:
