@@ -161,6 +161,22 @@ def test_a_test_gets_the_same_values_on_each_run(monkeypatch: pytest.MonkeyPatch
     assert make_in("test_a.py::test_a") != first
 
 
+def test_times_are_within_their_bounds() -> None:
+    first, end = datetime(2000, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, 0, 0, 1, tzinfo=UTC)
+
+    class Event(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        starts_at: datetime = Field(ge=first, lt=end)
+        day: date = Field(gt=date(2026, 1, 1), le=date(2026, 1, 2))
+        ended_at: datetime | None = Field(le=first)
+        length: timedelta = Field(gt=timedelta(0), lt=timedelta(microseconds=2))
+
+    for event in (make(Event) for _ in range(20)):
+        assert first <= event.starts_at < end
+        assert event.ended_at is None or event.ended_at <= first
+        assert (event.day, event.length) == (date(2026, 1, 2), timedelta(microseconds=1))
+
+
 def test_dates_do_not_depend_on_the_clock() -> None:
     Everything = everything_model()
     times = [make(Everything).at for _ in range(30)]

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from colonnade.errors import FixtureError
-from colonnade.models import ColumnShape, Shape, schemas
+from colonnade.models import Bounds, ColumnShape, Shape, schemas
 
 MAX_ATTEMPTS = 100
 """How many values are tried until one is valid, and new in a unique column."""
@@ -106,6 +106,31 @@ def _factory(shape: Shape, name: str) -> Any:
     def text() -> str:
         return RegexFactory(random=_Factory.__random__, limit=MAX_REPEATS)(str(pattern))
 
-    arguments = {} if pattern is None else {"value": text}
+    within = _time_within(column.bounds)
+    value = within if pattern is None else text
+    arguments = {} if value is None else {"value": value}
     make_factory: Callable[..., Any] = _Factory.create_factory
     return make_factory(values, **arguments)
+
+
+def _time_within(bounds: Bounds) -> Callable[[], Any] | None:
+    """A function for a date, a datetime or a duration in bounds, which polyfactory cannot make.
+
+    None for other values, and without bounds.
+    """
+    limits = _given(bounds.ge, bounds.gt, bounds.le, bounds.lt)
+    if not limits or not isinstance(limits[0], date | timedelta):
+        return None
+    is_date = isinstance(limits[0], date) and not isinstance(limits[0], datetime)
+    unit = timedelta(days=1) if is_date else timedelta.resolution
+    span = timedelta(days=YEARS * 365)
+    lowest = _given(bounds.ge) + [limit + unit for limit in _given(bounds.gt)]
+    highest = _given(bounds.le) + [limit - unit for limit in _given(bounds.lt)]
+    low = max(lowest) if lowest else min(highest) - span
+    high = min(highest) if highest else low + span
+    units = max((high - low) // unit, 0)
+    return lambda: low + unit * _Factory.__random__.randrange(units + 1)
+
+
+def _given(*limits: Any) -> list[Any]:
+    return [limit for limit in limits if limit is not None]
