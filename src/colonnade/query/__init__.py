@@ -6,6 +6,7 @@ from colonnade.query._aggregate_functions import (
     WideInteger,
     functions_of,
 )
+from colonnade.query._aliases import NO_ALIASES, AliasedQuery
 from colonnade.query._comparisons import quoted, stored_json
 from colonnade.query._cursors import CursorPosition
 from colonnade.query._filter_reader import FilterReader, Parameter
@@ -62,11 +63,13 @@ __all__ = [
     "FUNCTIONS",
     "MAX_LIST_VALUES",
     "MAX_ROWS",
+    "NO_ALIASES",
     "NO_SCOPES",
     "OPERATORS",
     "OPTIONS",
     "ROWS_PER_PARENT",
     "VALUE_PREFIX",
+    "AliasedQuery",
     "Count",
     "CursorPosition",
     "FieldPath",

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from pydantic_core import to_json
 
 from colonnade.errors import QueryError, error_entry
+from colonnade.query._aliases import NO_ALIASES, check_aliases
 from colonnade.query._cursors import read_cursor
 from colonnade.query._filter_reader import (
     FilterReader,
@@ -56,6 +57,12 @@ class PageReader:
         always_counts: Whether every response has the number of all rows.
         options: The allowed parameters besides filters.
         filters: Whether filters are allowed.
+        default_order_by: The order of the rows if the request sets none.
+        aliases: Other names of parameters.
+
+    Raises:
+        QueryError: ``default_order_by`` cannot be used to sort, or an alias is not a new name of a
+            parameter.
     """
 
     def __init__(
@@ -67,8 +74,12 @@ class PageReader:
         always_counts: bool = False,
         options: frozenset[str] = OPTIONS,
         filters: bool = True,
+        default_order_by: str | None = None,
+        aliases: Mapping[str, str] = NO_ALIASES,
     ) -> None:
         self.queryable = queryable
+        self.default_order_by = default_order_by
+        self.aliases: Mapping[str, str] = NO_ALIASES
         self.max_limit = max_limit
         self.default_limit = min(default_limit, max_limit)
         self.counts: tuple[Count, ...] = get_args(Count)
@@ -77,6 +88,9 @@ class PageReader:
         self.options = options
         self._filters = filters
         self._cached_page = lru_cache(maxsize=CACHED_PAGES)(self._parse_page)
+        read_ordering(default_order_by, queryable)
+        check_aliases(aliases, self.knows, [*options, *(self.parameters if aliases else ())])
+        self.aliases = aliases
 
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -102,7 +116,7 @@ class PageReader:
 
     def knows(self, name: str) -> bool:
         """Whether a query parameter is an option or a filter of this table."""
-        if name in self.options:
+        if name in self.options or name in self.aliases:
             return True
         try:
             return self.parameter(name) is not None
@@ -157,7 +171,9 @@ class PageReader:
             lambda: read_includes(parser.comma_separated("include"), self.queryable)
         )
         ordering = parser.collect_errors(
-            lambda: read_ordering(parser.comma_separated("order_by"), self.queryable)
+            lambda: read_ordering(
+                parser.comma_separated("order_by") or self.default_order_by, self.queryable
+            )
         )
         rows = limit * (1 + max_included_rows(include, self.queryable))
         if rows > MAX_ROWS:

@@ -17,6 +17,7 @@ from colonnade.database import Plan
 from colonnade.errors import QueryError, error_entry
 from colonnade.models import RelationShape
 from colonnade.query import (
+    AliasedQuery,
     Page,
     PageReader,
     ParentRow,
@@ -189,6 +190,13 @@ def read_page(
     relation: RelationShape | None = None,
 ) -> Page:
     """Parse a query string: see ``requested_page``."""
+    if reader.aliases:
+        aliased = AliasedQuery(query, reader.aliases)
+        if aliased.used:
+            try:
+                return read_page(reader, aliased.pairs, scopes, aliased.url(url), relation)
+            except QueryError as error:
+                raise aliased.named(error) from None
     page = reader.read(query, scopes, url)
     errors = scopes.errors()
     if errors:
@@ -210,7 +218,7 @@ class ReadOperations:
     def __init__(self, table_context: ResourceContext, contract: Contract) -> None:
         self.table_context = table_context
         self.contract = contract
-        self.reader = contract.reader(table_context.queryable)
+        self.reader = contract.reader(table_context.queryable, is_main=True)
         self.row_reader = PageReader(
             table_context.queryable, options=frozenset(("fields", "include")), filters=False
         )

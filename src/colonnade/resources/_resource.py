@@ -16,7 +16,7 @@ from starlette.types import Scope
 from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
 from colonnade.models import Idempotency, Shape, snake
-from colonnade.query import DEFAULT_LIMIT, Page, QueryableTable
+from colonnade.query import DEFAULT_LIMIT, NO_ALIASES, Page, QueryableTable
 from colonnade.resources import _scoping, openapi
 from colonnade.resources._documented_queries import document_query
 from colonnade.resources._explain import Explanation
@@ -132,6 +132,10 @@ class Resource(HookDecorators, APIRouter):
         max_limit: The maximum number of rows in a page and in a batch; 1,000 by default.
         default_limit: The number of rows in a page if the request sets no limit. None lists all
             rows up to ``max_limit``, which must be set then.
+        default_order_by: The order of the list if the request sets none, in the form of
+            ``order_by``: ``-created_at``. By default, the key.
+        query_aliases: Other names of the list's parameters, as an existing API has them:
+            ``{"q": "title__icontains", "sort": "order_by"}``.
         aggregate_exclude: The fields that requests can neither group by nor aggregate, such as
             ``["salary"]``.
         envelope: A Pydantic class for the responses of lists, such as
@@ -206,6 +210,8 @@ class Resource(HookDecorators, APIRouter):
         dependencies: Sequence[params.Depends] | Guards = (),
         max_limit: int | None = None,
         default_limit: int | None = DEFAULT_LIMIT,
+        default_order_by: str | None = None,
+        query_aliases: Mapping[str, str] = NO_ALIASES,
         aggregate_exclude: Sequence[str] = (),
         envelope: type[BaseModel] | None = None,
         total_header: TotalHeader | None = None,
@@ -230,6 +236,8 @@ class Resource(HookDecorators, APIRouter):
         self._contract = contract_of(
             max_limit=max_limit,
             default_limit=default_limit,
+            default_order_by=default_order_by,
+            query_aliases=query_aliases,
             envelope=envelope,
             total_header=total_header,
             statuses=statuses,

@@ -7,10 +7,11 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel
 
-from colonnade.errors import ModelError
+from colonnade.errors import ModelError, QueryError
 from colonnade.query import (
     DEFAULT_LIMIT,
     MAX_ROWS,
+    NO_ALIASES,
     OPTIONS,
     PageReader,
     QueryableTable,
@@ -49,6 +50,8 @@ class Contract:
     Attributes:
         max_limit: The maximum number of rows in a page and in a batch.
         default_limit: The number of rows in a page if the request sets no limit.
+        default_order_by: The order of a list if the request sets none; None for the key.
+        query_aliases: Other names of the parameters of a list.
         envelope: The object around the rows of a list; None for a bare array.
         total_header: The header with the number of all rows; None if only requests ask for it.
         statuses: The statuses of successful operations that are not the default.
@@ -57,6 +60,8 @@ class Contract:
 
     max_limit: int = MAX_LIMIT
     default_limit: int = DEFAULT_LIMIT
+    default_order_by: str | None = None
+    query_aliases: Mapping[str, str] = field(default_factory=dict)
     envelope: Envelope | None = None
     total_header: TotalHeader | None = None
     statuses: Mapping[str, int] = field(default_factory=dict)
@@ -92,6 +97,7 @@ class Contract:
         *,
         options: frozenset[str] = OPTIONS,
         filters: bool = True,
+        is_main: bool = False,
     ) -> PageReader:
         """Return the reader of the query strings of a list.
 
@@ -99,18 +105,30 @@ class Contract:
             queryable: The table of the rows.
             options: The allowed parameters besides filters.
             filters: Whether filters are allowed.
+            is_main: Whether it is the list of the table itself, not that of a relation or tree.
 
         Raises:
-            ModelError: A page without parameters could have too many rows.
+            ModelError: A page without parameters could have too many rows, or ``default_order_by``
+                or ``query_aliases`` does not fit the read schema.
         """
-        reader = PageReader(
-            queryable,
-            max_limit=self.max_limit,
-            default_limit=self.default_limit,
-            always_counts=self.counts,
-            options=options,
-            filters=filters,
-        )
+        try:
+            reader = PageReader(
+                queryable,
+                max_limit=self.max_limit,
+                default_limit=self.default_limit,
+                always_counts=self.counts,
+                options=options,
+                filters=filters,
+                default_order_by=self.default_order_by if is_main else None,
+                aliases=self.query_aliases if is_main else NO_ALIASES,
+            )
+        except QueryError as error:
+            is_alias = error.errors[0]["type"] == "alias"
+            argument = "query_aliases" if is_alias else "default_order_by"
+            raise ModelError(
+                f"{argument}: {error.errors[0]['msg']}. It must fit {queryable.read.__name__}, and "
+                "the read schema of every role."
+            ) from None
         if reader.default_limit > DEFAULT_LIMIT and reader.default_rows > MAX_ROWS:
             raise ModelError(
                 f"A list of {queryable.shape.model.__name__} could return {reader.default_rows:,} "
@@ -124,6 +142,8 @@ def contract_of(
     *,
     max_limit: int | None,
     default_limit: int | None,
+    default_order_by: str | None,
+    query_aliases: Mapping[str, str],
     envelope: type[BaseModel] | None,
     total_header: TotalHeader | None,
     statuses: Mapping[str, int],
@@ -135,6 +155,8 @@ def contract_of(
     Args:
         max_limit: The maximum number of rows in a page and in a batch; None for the default.
         default_limit: The number of rows in a page by default; None for all, up to ``max_limit``.
+        default_order_by: The order of a list by default; None for the key.
+        query_aliases: Other names of the parameters of a list.
         envelope: The class of the object around the rows.
         total_header: The header with the number of all rows.
         statuses: The statuses of successful operations.
@@ -158,6 +180,8 @@ def contract_of(
     return Contract(
         MAX_LIMIT if max_limit is None else max_limit,
         _default_limit(default_limit, max_limit),
+        default_order_by,
+        dict(query_aliases),
         None if envelope is None else Envelope(envelope),
         total_header,
         dict(statuses),

@@ -57,7 +57,23 @@ def page_parameters(reader: PageReader, name: str) -> list[dict[str, Any]]:
         parameters.append(_query(filter_name, schema))
     if reader.parameters and queryable.relations:
         parameters.append(_relation_filters(queryable))
-    return parameters
+    return parameters + _aliases(reader, parameters)
+
+
+def _aliases(reader: PageReader, parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The parameters under their other names."""
+    by_name = {parameter["name"]: parameter for parameter in parameters}
+    aliases = []
+    for alias, name in reader.aliases.items():
+        documented = by_name.get(name) or _query(name, _schema_of(name, reader))
+        aliases.append({**documented, "name": alias, "description": f"Another name of {name}"})
+    return aliases
+
+
+def _schema_of(name: str, reader: PageReader) -> dict[str, Any]:
+    parameter = reader.parameter(name)
+    assert parameter is not None  # the reader has checked its aliases
+    return _operand(parameter)
 
 
 def option_parameters(
@@ -175,7 +191,8 @@ def _option(name: str, reader: PageReader, named_type: Any) -> tuple[dict[str, A
                 "maxItems": 1,
                 "items": {"enum": orderings(queryable)},
             },
-            "Fields to sort by, separated by commas; - for descending. The key breaks ties",
+            "Fields to sort by, separated by commas; - for descending. The key breaks ties"
+            + (f"; {reader.default_order_by} by default" if reader.default_order_by else ""),
         ),
         "fields": (
             {**listed, "items": {"enum": list(queryable.columns)}},
