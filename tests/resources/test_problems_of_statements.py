@@ -165,9 +165,9 @@ def test_dividing_by_zero_stays_a_500(db: Database, client: TestClient) -> None:
 def test_get_knows_keys_of_every_form(db: Database, boxes: type[Any]) -> None:
     with db.session() as session:
         for key in (1, (1,), {"id": 1}):
-            found = session.get(boxes, key)
-            assert found is not None
-            assert found.name == "a"
+            box = session.get(boxes, key)
+            assert box is not None
+            assert box.name == "a"
         for key in (10**30, (10**30,), {"id": 10**30}):
             assert session.get(boxes, key) is None
             with pytest.raises(NoResultFound):
