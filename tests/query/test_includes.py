@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from fastapi.testclient import TestClient
 
-from colonnade import Database, Resource
+from colonnade import Database, Field, Relationship, Resource, SQLModel
 from tests.resources.sample_app import serving
 
 
@@ -34,3 +34,46 @@ def test_the_number_of_related_rows_is_limited(db: Database, models: SimpleNames
         assert "could return 10,101,000 rows" in response.json()["detail"]
         fewer = "/projects?include=tasks:10.assignments:50&limit=1000"
         assert client.get(fewer).status_code == 200
+
+
+def test_the_field_of_a_read_schema_sets_how_many_rows_it_has(db: Database) -> None:
+    class Invoice(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        lines: list["Line"] = Relationship(back_populates="invoice")
+
+    class Line(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        invoice_id: int = Field(foreign_key="invoice.id")
+        invoice: Invoice = Relationship(back_populates="lines")
+
+    class LineRead(Line, schema="read"): ...
+
+    class Whole(Invoice, schema="read"):
+        lines: list[LineRead] = Field(max_length=500)  # type: ignore[assignment]  # narrower
+
+    class Short(Invoice, schema="read"):
+        lines: list[LineRead] = Field(max_length=2)  # type: ignore[assignment]  # narrower
+
+    db.create_all()
+    with db.session() as session:
+        session.add(Invoice(id=1))
+        session.flush()
+        session.add_all(Line(invoice_id=1) for _ in range(120))
+        session.commit()
+    usual = Resource(Invoice, db, include=["lines"])
+    whole = Resource(Invoice, db, prefix="/whole", read=Whole)
+    short = Resource(Invoice, db, prefix="/short", read=Short)
+    with serving(usual, whole, short) as client:
+        for path, rows in {
+            "/invoices?include=lines": 100,
+            "/whole": 120,
+            "/short": 2,
+            "/whole?include=lines:110": 110,
+            "/short?include=lines:1": 1,
+        }.items():
+            assert len(client.get(path).json()[0]["lines"]) == rows
+        assert len(client.get("/whole/1").json()["lines"]) == 120
+        (error,) = client.get("/whole?include=lines:501").json()["errors"]
+        assert error["message"] == "The limit of lines must be from 1 to 500, not 501"
+        components = client.get("/openapi.json").json()["components"]["schemas"]
+        assert components["Whole"]["properties"]["lines"]["maxItems"] == 500

@@ -13,7 +13,6 @@ from colonnade.query._filter_reader import FilterReader, Parameter
 from colonnade.query._filters import Filter
 from colonnade.query._includes import (
     MAX_ROWS,
-    ROWS_PER_PARENT,
     Include,
     Includes,
     include_paths,
@@ -40,6 +39,7 @@ from colonnade.query._parameters import DEFAULT_LIMIT, OPTIONS, Option, PageRead
 from colonnade.query._path_reader import PathError
 from colonnade.query._paths import FieldPath
 from colonnade.query._queryable_tables import (
+    ROWS_PER_PARENT,
     QueryableTable,
     RelationTarget,
     did_you_mean,

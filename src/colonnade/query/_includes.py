@@ -7,9 +7,6 @@ from colonnade.errors import QueryError, error_entry
 from colonnade.query._aggregate_functions import FUNCTIONS
 from colonnade.query._queryable_tables import QueryableTable, did_you_mean
 
-ROWS_PER_PARENT = 100
-"""The maximum and default number of rows of an included list, per parent row."""
-
 MAX_ROWS = 2_000_000
 """The maximum number of rows in a response, including related rows: nested lists multiply."""
 
@@ -34,16 +31,13 @@ class Include(NamedTuple):
 Includes = tuple[Include, ...]
 
 
-def read_includes(
-    text: str | None, queryable: QueryableTable, max_rows: int = ROWS_PER_PARENT
-) -> Includes:
+def read_includes(text: str | None, queryable: QueryableTable) -> Includes:
     """Parse ``project,assignments:20.worker,subtasks.count``.
 
     Args:
         text: Paths of relations, each step optionally with a limit of rows per parent, and of
             aggregates.
         queryable: The table. What its schema has as fields is always included.
-        max_rows: The maximum number of rows per parent.
 
     Raises:
         QueryError: A path names a relation that cannot be included.
@@ -51,12 +45,12 @@ def read_includes(
     tree: dict[str, Any] = {}
     errors: list[dict[str, Any]] = []
     for path in text.split(",") if text else []:
-        message = _add_path(path.strip(), tree, queryable, max_rows)
+        message = _add_path(path.strip(), tree, queryable)
         if message is not None:
             errors.append(error_entry("include", ("query", "include"), message, path))
     if errors:
         raise QueryError(errors)
-    return _build_includes(tree, queryable, max_rows)
+    return _build_includes(tree, queryable)
 
 
 def include_paths(queryable: QueryableTable, prefix: str = "") -> list[str]:
@@ -80,9 +74,7 @@ def max_included_rows(include: Includes, queryable: QueryableTable) -> int:
     return total
 
 
-def _add_path(
-    path: str, tree: dict[str, Any], queryable: QueryableTable, max_rows: int
-) -> str | None:
+def _add_path(path: str, tree: dict[str, Any], queryable: QueryableTable) -> str | None:
     parts, root = path.split("."), queryable
     for index, part in enumerate(parts):
         aggregate = ".".join(parts[index:])
@@ -96,6 +88,7 @@ def _add_path(
             return _refusal(aggregate, queryable) if queryable.aggregates else _refusal(path, root)
         name, limit = match[1], match[2]
         node = tree.setdefault(name, {"limit": None, "nested": {}})
+        max_rows = queryable.relations[name].max_rows
         if limit is not None:
             if not 1 <= int(limit) <= max_rows:
                 return f"The limit of {name} must be from 1 to {max_rows}, not {limit}"
@@ -112,7 +105,7 @@ def _refusal(name: str, queryable: QueryableTable) -> str:
     return message
 
 
-def _build_includes(tree: dict[str, Any], queryable: QueryableTable, max_rows: int) -> Includes:
+def _build_includes(tree: dict[str, Any], queryable: QueryableTable) -> Includes:
     chosen = [
         name for name in queryable.relations if name in tree or name in queryable.always_included
     ]
@@ -121,9 +114,9 @@ def _build_includes(tree: dict[str, Any], queryable: QueryableTable, max_rows: i
     relations = tuple(
         Include(
             name=name,
-            limit=tree.get(name, {}).get("limit") or max_rows,
+            limit=tree.get(name, {}).get("limit") or queryable.relations[name].max_rows,
             nested=_build_includes(
-                tree.get(name, {}).get("nested", {}), queryable.relations[name].queryable, max_rows
+                tree.get(name, {}).get("nested", {}), queryable.relations[name].queryable
             ),
         )
         for name in chosen

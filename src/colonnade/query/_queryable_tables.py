@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from types import MappingProxyType
 from typing import Any, get_args
@@ -22,6 +22,9 @@ from colonnade.query.inside_json._json_paths import JSONPath
 MAX_DEPTH = 8
 """The maximum depth of included relations; more is a mistake or a cycle."""
 
+ROWS_PER_PARENT = 100
+"""The maximum and default number of rows of an included list, per parent row, if its field in the
+read schema has no ``max_length``."""
 
 MAX_NAME_LENGTH = 60
 """Suggestions are searched for names up to this length, since clients choose the names."""
@@ -101,10 +104,18 @@ class QueryableTable:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RelationTarget:
-    """A relation and the table that it leads to."""
+    """A relation and the table that it leads to.
+
+    Attributes:
+        relation: The relation.
+        queryable: The table.
+        max_rows: The maximum and default number of included rows, per parent row: ``max_length`` of
+            the field in the read schema, if it has one.
+    """
 
     relation: RelationShape
     queryable: QueryableTable
+    max_rows: int = ROWS_PER_PARENT
 
 
 def public_name(name: str, field: Any) -> str:
@@ -144,9 +155,9 @@ def _build(
             if path[0] == name and len(path) > 1 and not _is_aggregate(path, shape)
         ]
         nested_schema = _nested_schema(field.annotation)
-        relations[public] = _relation_target(
-            shape, name, nested_paths, nested_schema, default, depth + 1
-        )
+        target = _relation_target(shape, name, nested_paths, nested_schema, default, depth + 1)
+        max_rows = Annotation.of_field(field).bounds.max_length or ROWS_PER_PARENT
+        relations[public] = replace(target, max_rows=max_rows)
     aggregates = [
         _read_aggregate(shape, path, default)
         for path in include_paths
