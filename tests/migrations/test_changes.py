@@ -14,7 +14,8 @@ from pydantic import NaiveDatetime
 
 from colonnade import Database, Field, SQLModel, Timestamps
 from colonnade.errors import MigrationError
-from colonnade.migrations import check
+from colonnade.migrations import check, preview_sql
+from colonnade.migrations.operations import ChangeType
 from tests.migrations.lab import Lab
 
 
@@ -42,6 +43,7 @@ LOCAL_TIMES = {
     "2026-01-01 00:30:00.000001": "2025-12-31 23:30:00.000001",
     "2026-03-29 02:30:00.000000": "2026-03-29 01:30:00.000000",  # there is no such time
     "2026-10-25 02:30:00.000000": "2026-10-25 01:30:00.000000",  # the clock shows it twice
+    "0500-01-01 12:00:00.000000": "0500-01-01 11:06:32.000000",
 }
 """Times in Berlin, and in UTC."""
 
@@ -280,6 +282,35 @@ def test_naive_datetimes_become_aware_in_the_given_time_zone(lab: Lab) -> None:
     lab.downgrade()
     (first, *_) = lab.rows("SELECT at FROM event ORDER BY id")
     assert datetime.fromisoformat(str(first[0])) == datetime(2026, 7, 1, 12)
+
+
+def test_no_sql_script_converts_times_on_sqlite(lab: Lab) -> None:
+    def naive() -> None:
+        class Event(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            at: NaiveDatetime
+
+    def aware() -> None:
+        class Event(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            at: datetime
+
+    lab.change(naive)
+    lab.models(aware)
+    lab.migrate(zone="Europe/Berlin")
+    if lab.db.url.backend == "postgresql":
+        assert "AT TIME ZONE 'Europe/Berlin'" in preview_sql(lab.history, lab.db)
+    else:
+        with pytest.raises(MigrationError, match="without --sql"):
+            preview_sql(lab.history, lab.db)
+
+
+@pytest.mark.parametrize("was", [sa.DateTime(timezone=True), sa.String(), sa.Date()])
+def test_a_zone_needs_a_column_that_gets_or_loses_its_time_zone(was: Any) -> None:
+    with pytest.raises(MigrationError, match="zone applies only"):
+        ChangeType("event", "at", sa.DateTime(timezone=True), was, zone="Europe/Berlin")
+    with pytest.raises(MigrationError, match="Unknown time zone 'Mars'"):
+        ChangeType("event", "at", sa.DateTime(timezone=True), sa.DateTime(), zone="Mars")
 
 
 def test_an_enum_stored_by_name_is_converted_to_its_values(lab: Lab) -> None:

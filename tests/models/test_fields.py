@@ -50,6 +50,30 @@ class TestFieldsInAnnotations:
         with pytest.raises(ValidationError, match="at least 2 characters"):
             Tag.model_validate({"name": "a", "code": "b", "text": "c"})
 
+    def test_those_of_an_optional_type_hold_too(self) -> None:
+        class User(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            token: Annotated[str, Field(secret=True)] | None = None
+            slug: Annotated[str, Field(unique=True)] | None = None
+            number: Annotated[int, Field(readonly=True)] | None = Field(default=None, index=True)
+
+        class UserRead(User, schema="read"): ...
+
+        class UserCreate(User, schema="create"): ...
+
+        columns = Shape.of(User).table.columns
+        assert (columns["slug"].unique, columns["number"].index) == (True, True)
+        assert list(UserRead.model_fields) == ["id", "slug", "number"]
+        assert list(UserCreate.model_fields) == ["token", "slug"]
+
+    def test_a_secret_is_not_in_the_repr(self) -> None:
+        class User(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            token: Annotated[str, Field(secret=True)] = Field(index=True)
+            key: Annotated[str, Field(secret=True)] | None = None
+
+        assert "hunter2" not in repr(User(token="hunter2", key="hunter2"))
+
     def test_flags_of_both_hold(self) -> None:
         class User(SQLModel, table=True):
             id: int | None = Field(default=None, primary_key=True)
@@ -84,6 +108,19 @@ class TestClassArguments:
 
         assert Item.model_validate({"size": 1}) == Item()
         assert Item.model_json_schema()["title"] == "Thing"
+
+    @pytest.mark.parametrize("in_body", [True, False])
+    def test_a_table_cannot_be_frozen(self, in_body: bool) -> None:
+        with pytest.raises(ModelError, match=r"Field\(frozen=True\)"):
+            if in_body:
+
+                class Body(SQLModel, table=True):
+                    model_config = {"frozen": True}
+                    id: int | None = Field(default=None, primary_key=True)
+            else:
+
+                class Argument(SQLModel, table=True, frozen=True):
+                    id: int | None = Field(default=None, primary_key=True)
 
     def test_they_apply_to_derived_schemas_and_tables(self) -> None:
         class Task(SQLModel, table=True, title="A task"):

@@ -6,6 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from colonnade import Database, Field, Relationship, Resource, SQLModel
+from colonnade.errors import ModelError
 from tests.resources.sample_app import serving
 
 
@@ -77,3 +78,38 @@ def test_the_field_of_a_read_schema_sets_how_many_rows_it_has(db: Database) -> N
         assert error["message"] == "The limit of lines must be from 1 to 500, not 501"
         components = client.get("/openapi.json").json()["components"]["schemas"]
         assert components["Whole"]["properties"]["lines"]["maxItems"] == 500
+
+
+@pytest.mark.parametrize(("line_rows", "note_rows"), [(500, 100), (30_000, 1), (0, 1), (10**6, 1)])
+def test_a_maximum_that_a_page_cannot_have_is_refused(
+    db: Database, line_rows: int, note_rows: int
+) -> None:
+    class Order(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        lines: list["Line"] = Relationship()
+
+    class Line(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        order_id: int = Field(foreign_key="order.id")
+        notes: list["Note"] = Relationship()
+
+    class Note(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        line_id: int = Field(foreign_key="line.id")
+
+    class NoteRead(Note, schema="read"): ...
+
+    class LineRead(Line, schema="read"):
+        notes: list[NoteRead] = Field(max_length=note_rows)  # type: ignore[assignment]  # narrower
+
+    class OrderRead(Order, schema="read"):
+        lines: list[LineRead] = Field(max_length=line_rows)  # type: ignore[assignment]  # narrower
+
+    db.create_all()
+    with pytest.raises(ModelError, match="max_length"):
+        serving(Resource(Order, db, read=OrderRead)).__enter__()
+    if line_rows in range(1, 100_000):
+        with serving(Resource(Order, db, read=OrderRead, default_limit=10)) as client:
+            client.post("/orders", json={})
+            assert client.get("/orders").json() == [{"id": 1, "lines": []}]
+            assert client.get("/orders/1").json() == {"id": 1, "lines": []}

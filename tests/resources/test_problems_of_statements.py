@@ -6,13 +6,19 @@ from typing import Annotated, Any
 import pytest
 from fastapi import Body, Depends, FastAPI, HTTPException
 from fastapi.testclient import TestClient
+from sqlalchemy import literal_column
 from sqlalchemy.exc import NoResultFound
+from sqlalchemy.sql.elements import conv
 
 from colonnade import (
     AsyncSession,
+    BigInteger,
+    CheckConstraint,
     Database,
     Field,
+    Integer,
     Session,
+    SmallInteger,
     SQLModel,
     col,
     func,
@@ -22,10 +28,12 @@ from colonnade import (
     text,
 )
 
+_WIDE_ON_POSTGRESQL = Integer().with_variant(BigInteger(), "postgresql")
 CLIENT_ERRORS = {
     "taken": ({"id": 2, "name": "a", "size": 1}, 409, "unique", "There is already a box with"),
     "no shelf": ({"id": 2, "name": "b", "shelf_id": 9}, 409, "foreign_key", "does not exist"),
-    "too small": ({"id": 2, "name": "b", "size": -1}, 422, "invalid", "ck_box_size_ge"),
+    "too small": ({"id": 2, "name": "b", "size": -1}, 422, "invalid", "Out of boxes."),
+    "too short": ({"id": 2, "name": ""}, 422, "invalid", "ck_box_name_min_length"),
     "too large": ({"id": 2, "name": "b", "size": 10**30}, 422, "invalid", "does not fit"),
 }
 
@@ -39,8 +47,8 @@ def boxes(db: Database) -> type[Any]:
 
     class Box(SQLModel, table=True):
         id: int | None = Field(default=None, primary_key=True)
-        name: str = Field(unique=True)
-        size: int = Field(default=0, ge=0)
+        name: str = Field(unique=True, min_length=1)
+        size: int = Field(default=0, ge=0, message="Out of boxes.")
         shelf_id: int | None = Field(default=None, foreign_key="shelf.id")
 
     db.create_all()
@@ -91,8 +99,12 @@ def client(db: Database, boxes: type[Any]) -> Iterator[TestClient]:
         return (await session.exec(select(boxes).where(box != name, boxes.size == size))).all()
 
     @app.delete("/shelves")
-    def delete_shelves(session: SessionDep) -> None:
-        session.exec(text("delete FROM shelf"))  # type: ignore[call-overload] # plain SQL
+    def delete_shelves(session: SessionDep, sql: str) -> None:
+        session.exec(text(sql))  # type: ignore[call-overload] # plain SQL
+
+    @app.get("/report")
+    def report(session: SessionDep) -> Any:
+        return session.exec(select(func.sum(literal_column("2147483647") * boxes.id * 2))).one()
 
     @app.get("/mistakes/{kind}")
     def make_mistake(kind: str, session: SessionDep) -> None:
@@ -128,9 +140,76 @@ def test_the_field_of_a_unique_constraint_is_named(client: TestClient) -> None:
     assert (error["field"], error["loc"]) == ("name", ["body", "name"])
 
 
-def test_a_row_that_others_refer_to_is_a_conflict(client: TestClient) -> None:
-    answer = client.delete("/shelves")
+@pytest.mark.parametrize("case", ["too small", "too short"])
+def test_the_field_of_a_check_is_named(client: TestClient, case: str) -> None:
+    (error,) = client.post("/sync", json=CLIENT_ERRORS[case][0]).json()["errors"]
+    assert error["field"] == {"too small": "size", "too short": "name"}[case]
+
+
+@pytest.mark.parametrize("sql", ["delete FROM shelf", "-- all\nDELETE FROM shelf WHERE id = 1"])
+def test_a_row_that_others_refer_to_is_a_conflict(client: TestClient, sql: str) -> None:
+    answer = client.delete("/shelves", params={"sql": sql})
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:colonnade:referenced")
+    assert answer.json()["detail"].endswith("refer to this row.")
+
+
+def test_a_number_out_of_range_that_a_statement_computes_stays_a_500(
+    db: Database, client: TestClient
+) -> None:
+    if db.url.backend == "sqlite":
+        pytest.skip("SQLite computes with 64 bits")
+    assert client.get("/report").status_code == 500
+
+
+def test_no_problem_shows_the_sql_of_a_check(db: Database) -> None:
+    app = FastAPI()
+    problems(app)
+    with db.session() as session:
+        session.connection().exec_driver_sql("CREATE TABLE raw (size INT CHECK (size <> 4711))")
+        session.commit()
+
+    @app.post("/raw")
+    def insert(session: Annotated[Session, Depends(db.get_session)]) -> None:
+        session.exec(text("INSERT INTO raw VALUES (4711)"))  # type: ignore[call-overload] # SQL
+
+    answer = TestClient(app).post("/raw")
+    assert answer.status_code == 422
+    assert "4711" not in answer.text
+
+
+class TestTwoTablesOfOneName:
+    """The error names neither: which one it was is not known."""
+
+    def test_the_problem_has_the_message_of_neither(self, db: Database) -> None:
+        class Item(SQLModel, table=True):
+            __table_args__ = (_positive("price"),)
+            id: int | None = Field(default=None, primary_key=True)
+            price: int
+
+        class Salary(SQLModel, table=True):
+            __table_args__ = (_positive("pay"),)
+            id: int | None = Field(default=None, primary_key=True)
+            pay: int
+
+        db.create_all()
+        app = FastAPI()
+        problems(app)
+
+        @app.post("/salaries")
+        def insert(session: Annotated[Session, Depends(db.get_session)]) -> None:
+            session.add(Salary(pay=-1))
+            session.commit()
+
+        answer = TestClient(app).post("/salaries").json()
+        on_sqlite = db.url.backend == "sqlite"  # which names the constraint alone
+        expected = "The row violates the constraint positive." if on_sqlite else "pay must be > 0"
+        assert answer["detail"] == expected
+
+
+def _positive(column: str) -> CheckConstraint:
+    return CheckConstraint(
+        f"{column} > 0", name=conv("positive"), info={"message": f"{column} must be > 0"}
+    )
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
@@ -162,13 +241,38 @@ def test_dividing_by_zero_stays_a_500(db: Database, client: TestClient) -> None:
     assert client.get("/mistakes/zero").status_code == 500
 
 
+def test_get_finds_whatever_the_database_can_store(db: Database) -> None:
+    class Wide(SQLModel, table=True):
+        id: int = Field(primary_key=True, sa_type=_WIDE_ON_POSTGRESQL)
+
+    class Short(SQLModel, table=True):
+        id: int = Field(primary_key=True, sa_type=SmallInteger)
+
+    class Name(SQLModel, table=True):
+        id: str = Field(primary_key=True)
+
+    db.create_all()
+    on_sqlite = db.url.backend == "sqlite"
+    with db.session() as session:
+        session.add_all([Wide(id=2**40), Short(id=7)])
+        if on_sqlite:
+            session.add_all([Short(id=40_000), Name(id="a\0b")])
+        session.commit()
+        session.expire_all()
+        assert session.get(Wide, 2**40) is not None
+        assert session.get(Short, 7) is not None
+        assert (session.get(Short, 40_000) is not None) == on_sqlite
+        assert (session.get(Name, "a\0b") is not None) == on_sqlite
+
+
 def test_get_knows_keys_of_every_form(db: Database, boxes: type[Any]) -> None:
     with db.session() as session:
         for key in (1, (1,), {"id": 1}):
             box = session.get(boxes, key)
             assert box is not None
             assert box.name == "a"
-        for key in (10**30, (10**30,), {"id": 10**30}):
+        keys: list[Any] = [10**30, (10**30,), [10**30], {"id": 10**30}]
+        for key in keys:
             assert session.get(boxes, key) is None
             with pytest.raises(NoResultFound):
                 session.get_one(boxes, key)

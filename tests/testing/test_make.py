@@ -170,6 +170,8 @@ def test_times_are_within_their_bounds() -> None:
         day: date = Field(gt=date(2026, 1, 1), le=date(2026, 1, 2))
         ended_at: datetime | None = Field(le=first)
         length: timedelta = Field(gt=timedelta(0), lt=timedelta(microseconds=2))
+        early: date = Field(le=date(5, 1, 1))
+        late: datetime = Field(ge=datetime(9990, 1, 1, tzinfo=UTC))
 
     for event in (make(Event) for _ in range(20)):
         assert first <= event.starts_at < end

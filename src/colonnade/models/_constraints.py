@@ -82,7 +82,8 @@ def set_message(table: Table, column: Column[Any], message: str) -> None:
     constraints: list[Any] = [*table.constraints, *table.indexes]
     for constraint in constraints:
         of_column = isinstance(constraint, CheckConstraint | UniqueConstraint | Index)
-        if of_column and [*getattr(constraint, "columns", ())] == [column]:
+        columns = [each for each in getattr(constraint, "columns", ()) if isinstance(each, Column)]
+        if of_column and columns == [column]:  # a CHECK has its literals among them
             constraint.info.setdefault("message", message)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.types import TypeEngine
 from sqlmodel.main import FieldInfoMetadata
 
 from colonnade.errors import ModelError
+from colonnade.models._annotations import Annotation
 
 T = TypeVar("T")
 Role = Literal["created_at", "updated_at", "version"]
@@ -40,7 +41,7 @@ class FieldFlags:
 
 def flags_of(field: FieldInfo) -> FieldFlags:
     """The flags of a field, with those of a ``Field`` in its ``Annotated`` type."""
-    flags = [item for item in field.metadata if isinstance(item, FieldFlags)]
+    flags = [item for item in _declared(field) if isinstance(item, FieldFlags)]
     if not flags:
         return FieldFlags(frozen=bool(field.frozen))
     return flags[0] if len(flags) == 1 else _merged(FieldFlags, flags, FieldFlags())
@@ -51,12 +52,19 @@ def column_options(field: FieldInfo) -> FieldInfoMetadata:
 
     The arguments of the field itself take precedence, as in Pydantic.
     """
-    options = [item for item in field.metadata if isinstance(item, FieldInfoMetadata)]
+    options = [item for item in _declared(field) if isinstance(item, FieldInfoMetadata)]
     if options:
         return options[0] if len(options) == 1 else _merged(FieldInfoMetadata, options, _NO_OPTIONS)
     return FieldInfoMetadata(
         **{name: getattr(field, name, Undefined) for name in FieldInfoMetadata.__dataclass_fields__}
     )
+
+
+def _declared(field: FieldInfo) -> list[Any]:
+    """What a field declares, and then its type: that of ``Secret | None`` does it inside."""
+    if isinstance(field.annotation, type):
+        return field.metadata
+    return [*field.metadata, *Annotation.of(field.annotation).metadata]
 
 
 _NO_OPTIONS = FieldInfoMetadata()

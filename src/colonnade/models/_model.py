@@ -75,6 +75,11 @@ class ModelMetaclass(SQLModelMetaclass):
             body = {**_inherited_init(bases), **body}
         if partial:
             body = partial_namespace(name, bases, body, table=table)
+        if table and body.get("model_config", {}).get("frozen"):
+            raise ModelError(
+                f"{name}: a table cannot be frozen, since its rows are filled step by step. "
+                "Write Field(frozen=True) for fields that no update may change."
+            )
         if table:
             refuse_table_inheritance(name, bases)
             body = with_inherited_relations(name, bases, body)
@@ -179,6 +184,8 @@ def _finish_table(cls: Any) -> None:
         if column is None:
             continue
         flags = flags_of(field)
+        if flags.secret:
+            field.repr = False
         _constraints.add_checks(table, column, Annotation.of_field(field))
         if flags.message is not None:
             _constraints.set_message(table, column, flags.message)

@@ -10,7 +10,7 @@ from colonnade.query._queryable_tables import QueryableTable, did_you_mean
 MAX_ROWS = 2_000_000
 """The maximum number of rows in a response, including related rows: nested lists multiply."""
 
-_PATH_STEP = re.compile(r"([^.:,]+)(?::(\d{1,4}))?")
+_PATH_STEP = re.compile(r"([^.:,]+)(?::(\d{1,6}))?")
 
 
 class Include(NamedTuple):

@@ -89,8 +89,9 @@ class PageReader:
         self._filters = filters
         self._cached_page = lru_cache(maxsize=CACHED_PAGES)(self._parse_page)
         read_ordering(default_order_by, queryable)
-        check_aliases(aliases, self.knows, [*options, *(self.parameters if aliases else ())])
-        self.aliases = aliases
+        if aliases:
+            check_aliases(aliases, self._is_parameter, [*options, *self.parameters])
+            self.aliases = aliases
 
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -122,6 +123,9 @@ class PageReader:
             return self.parameter(name) is not None
         except PathError:
             return True
+
+    def _is_parameter(self, name: str) -> bool:
+        return name in self.options or self.parameter(name) is not None
 
     def read(
         self, query: Sequence[tuple[str, str]], scopes: Scopes = NO_SCOPES, url: str = ""

@@ -26,6 +26,9 @@ ROWS_PER_PARENT = 100
 """The maximum and default number of rows of an included list, per parent row, if its field in the
 read schema has no ``max_length``."""
 
+MAX_ROWS_PER_PARENT = 100_000
+"""The maximum that a schema may set."""
+
 MAX_NAME_LENGTH = 60
 """Suggestions are searched for names up to this length, since clients choose the names."""
 
@@ -90,6 +93,14 @@ class QueryableTable:
     def key(self) -> tuple[ColumnShape, ...]:
         """The columns of the primary key, including those that are not in the schema."""
         return self.shape.primary_key
+
+    @property
+    def has_chosen_limits(self) -> bool:
+        """Whether a list in the schema has another maximum than others."""
+        return any(
+            target.max_rows != ROWS_PER_PARENT or target.queryable.has_chosen_limits
+            for target in self.relations.values()
+        )
 
     def tables(self) -> Iterator[Any]:
         """The table, and all tables that its relations lead to or through."""
@@ -156,8 +167,13 @@ def _build(
         ]
         nested_schema = _nested_schema(field.annotation)
         target = _relation_target(shape, name, nested_paths, nested_schema, default, depth + 1)
-        max_rows = Annotation.of_field(field).bounds.max_length or ROWS_PER_PARENT
-        relations[public] = replace(target, max_rows=max_rows)
+        max_rows = Annotation.of_field(field).bounds.max_length
+        if max_rows is not None and not 1 <= max_rows <= MAX_ROWS_PER_PARENT:
+            raise ModelError(
+                f"{schema.__name__}.{name}: the max_length of a list of rows must be from 1 to "
+                f"{MAX_ROWS_PER_PARENT:,}, not {max_rows}."
+            )
+        relations[public] = target if max_rows is None else replace(target, max_rows=max_rows)
     aggregates = [
         _read_aggregate(shape, path, default)
         for path in include_paths

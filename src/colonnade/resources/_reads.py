@@ -220,7 +220,10 @@ class ReadOperations:
         self.contract = contract
         self.reader = contract.reader(table_context.queryable, is_main=True)
         self.row_reader = PageReader(
-            table_context.queryable, options=frozenset(("fields", "include")), filters=False
+            table_context.queryable,
+            default_limit=1,
+            options=frozenset(("fields", "include")),
+            filters=False,
         )
         self.tree_reader = contract.reader(
             table_context.queryable,

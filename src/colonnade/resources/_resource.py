@@ -133,7 +133,8 @@ class Resource(HookDecorators, APIRouter):
         default_limit: The number of rows in a page if the request sets no limit. None lists all
             rows up to ``max_limit``, which must be set then.
         default_order_by: The order of the list if the request sets none, in the form of
-            ``order_by``: ``-created_at``. By default, the key.
+            ``order_by``: ``-created_at``. By default, the key. A field of a related row needs the
+            scope of its table, as in ``order_by``.
         query_aliases: Other names of the list's parameters, as an existing API has them:
             ``{"q": "title__icontains", "sort": "order_by"}``.
         aggregate_exclude: The fields that requests can neither group by nor aggregate, such as

@@ -126,11 +126,20 @@ def _time_within(bounds: Bounds) -> Callable[[], Any] | None:
     span = timedelta(days=YEARS * 365)
     lowest = _given(bounds.ge) + [limit + unit for limit in _given(bounds.gt)]
     highest = _given(bounds.le) + [limit - unit for limit in _given(bounds.lt)]
-    low = max(lowest) if lowest else min(highest) - span
-    high = min(highest) if highest else low + span
+    low = max(lowest) if lowest else _shifted(min(highest), -span)
+    high = min(highest) if highest else _shifted(low, span)
     units = max((high - low) // unit, 0)
     return lambda: low + unit * _Factory.__random__.randrange(units + 1)
 
 
 def _given(*limits: Any) -> list[Any]:
     return [limit for limit in limits if limit is not None]
+
+
+def _shifted(limit: Any, span: timedelta) -> Any:
+    """A limit moved by a span, at most to the first or last value of its type."""
+    try:
+        return limit + span
+    except OverflowError:
+        end = type(limit).max if span > timedelta(0) else type(limit).min
+        return end.replace(tzinfo=limit.tzinfo) if isinstance(limit, datetime) else end

@@ -2,11 +2,12 @@
 
 import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Index, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy import Column, Index, MetaData, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.exc import DBAPIError, StatementError
+from sqlmodel import SQLModel
 from sqlmodel.main import default_registry
 
 from colonnade.database import ErrorKind, error_kind_of
@@ -25,6 +26,7 @@ TOO_LARGE = "answer_too_large"
 
 _TOO_LARGE = "54000"
 _DATA_ERROR, _OUT_OF_RANGE = "22000", "22003"
+_RESTRICTED = "23001"
 _UNIQUE, _FOREIGN, _CHECK, _NOT_NULL = "23505", "23503", "23514", "23502"
 _MESSAGES: tuple[tuple[str, str], ...] = (
     (r"UNIQUE constraint failed: (?P<columns>.+)", _UNIQUE),
@@ -45,6 +47,7 @@ class DriverError:
         message: The message of the database.
         constraint: The name of the constraint, if the database reports it.
         table: The name of the table, if the database reports it.
+        schema: The schema of the table, if the database reports it.
         columns: The names of the columns, if the database reports them.
     """
 
@@ -55,6 +58,7 @@ class DriverError:
         self.message = str(cause)
         self.constraint: str | None = getattr(diagnosis, "constraint_name", None)
         self.table: str | None = getattr(diagnosis, "table_name", None)
+        self.schema: str | None = getattr(diagnosis, "schema_name", None)
         column = getattr(diagnosis, "column_name", None)
         self.columns: tuple[str, ...] = (column,) if column else ()
         self.detail = str(
@@ -70,7 +74,9 @@ class DriverError:
                 continue
             self.state = state
             groups = match.groupdict()
-            self.constraint = groups.get("name")
+            name = groups.get("name")
+            # SQLite reports the expression of a CHECK without a name.
+            self.constraint = name if name and re.fullmatch(r"[\w.]+", name) else None
             named = [part.strip() for part in (groups.get("columns") or "").split(",")]
             if named[0].startswith("index "):
                 self.constraint = named[0].removeprefix("index ").strip("'")
@@ -110,45 +116,66 @@ def rejection_of(error: Exception, shape: Shape, *, deleting: bool = False) -> R
     return None
 
 
-_OF_CLIENTS = frozenset((
-    _UNIQUE, _FOREIGN, "23001", _CHECK, "23P01", "22001", _OUT_OF_RANGE, "22007", "22008", "22021",
-))  # fmt: skip
-"""The errors that a value of a client causes, whatever the statement: constraints, and values that
-are too long, out of range, impossible times, or contain NUL. A NULL in a NOT NULL column is not
-among them: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+_OF_CONSTRAINTS = frozenset((_UNIQUE, _FOREIGN, _RESTRICTED, _CHECK, "23P01"))
+"""Violated constraints. A NULL in a NOT NULL column is not among them.
+
+https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+_OF_VALUES = frozenset((_OUT_OF_RANGE, "22001", "22021"))
+"""Numbers out of range, and text that contains NUL."""
 
 
 def client_rejection_of(error: Exception) -> RejectedError | None:
     """Return the rejection for an error of a hand-written statement.
 
-    None if it is more likely a mistake in the statement than in the values of a client.
+    None if it is more likely a mistake in the statement than in the values of a client: a sum may
+    be out of range, too.
     """
     unavailable = unavailable_of(error)
     if unavailable is not None or not isinstance(error, DBAPIError):
         return unavailable
     driver_error = DriverError(error)
-    if driver_error.state not in _OF_CLIENTS:
+    if driver_error.state not in _OF_CONSTRAINTS and not (
+        driver_error.state in _OF_VALUES and _has_impossible_value(error)
+    ):
         return None
-    deleting = bool(re.match(r"\s*DELETE\b", error.statement or "", re.IGNORECASE))
-    return _rejection_of_driver_error(driver_error, _shape_of(driver_error), deleting=deleting)
+    logger.warning("Responded with a problem to an error of a statement: %s", _reason(error))
+    deleting = bool(re.search(r"\bDELETE\s+FROM\b", error.statement or "", re.IGNORECASE))
+    if _is_referenced(driver_error, deleting=deleting):
+        return referenced(None, driver_error.table, driver_error.constraint)
+    return _rejection_of_driver_error(driver_error, _shape_of(driver_error), deleting=False)
+
+
+def _has_impossible_value(error: DBAPIError) -> bool:
+    """Whether a parameter is a text, or an integer of more than 16 bits."""
+    if isinstance(error.orig, OverflowError):
+        return True
+    sets: Any = error.params if isinstance(error.params, list) else [error.params or ()]
+    values = (
+        value
+        for parameters in sets
+        for value in (parameters.values() if isinstance(parameters, Mapping) else parameters)
+    )
+    return any(
+        (isinstance(value, int) and value not in range(-(2**15), 2**15)) or (isinstance(value, str))
+        for value in values
+    )
 
 
 def _shape_of(driver_error: DriverError) -> Shape | None:
-    """The table that an error names, or whose constraint it names; None for neither."""
+    """The only table that an error names, or whose constraint it names; None for several."""
+    models = []
     for mapper in default_registry.mappers:
         table = mapper.local_table
-        if not isinstance(table, Table):
-            continue
-        if driver_error.table is None:
-            named = driver_error.constraint is not None
+        if isinstance(table, Table) and issubclass(mapper.class_, SQLModel):
             items: list[Any] = [*table.constraints, *table.indexes]
-            names = {item.name for item in items}
-            is_table = named and driver_error.constraint in names
-        else:
-            is_table = driver_error.table == table.name
-        if is_table:
-            return Shape.of(mapper.class_)
-    return None
+            if (
+                driver_error.table == table.name
+                and driver_error.schema in (None, table.schema or "public")
+                if driver_error.table is not None
+                else driver_error.constraint in {item.name for item in items if item.name}
+            ):
+                models.append(mapper.class_)
+    return Shape.of(models[0]) if len(models) == 1 else None
 
 
 _UNAVAILABLE: dict[ErrorKind, tuple[str, str]] = {
@@ -217,10 +244,12 @@ def _rejection_of_driver_error(
         if _is_partial(unique):
             detail = f"There is already {row} with this {named} (constraint {constraint})."
         return _conflict("unique", _custom_message(unique) or detail, fields, constraint)
-    if state in {_FOREIGN, "23001"}:
+    if state in {_FOREIGN, _RESTRICTED}:
         return _foreign_key_rejection(driver_error, shape, deleting=deleting)
     if state == _CHECK:
-        return _invalid(driver_error, shape, f"violates the constraint {driver_error.constraint}")
+        constraint = f"the constraint {driver_error.constraint}"
+        named = constraint if driver_error.constraint else "a constraint"
+        return _invalid(driver_error, shape, f"violates {named}")
     if state == _NOT_NULL:
         return _invalid(driver_error, shape, "must not be null")
     if state == "23P01":
@@ -254,13 +283,20 @@ def too_large(what: str) -> RejectedError:
 def _foreign_key_rejection(
     driver_error: DriverError, shape: Shape | None, *, deleting: bool
 ) -> RejectedError:
-    if deleting or driver_error.state == "23001" or "still referenced" in driver_error.detail:
+    if _is_referenced(driver_error, deleting=deleting):
         return referenced(shape, driver_error.table, driver_error.constraint)
     return missing_row(_fields(driver_error, shape), driver_error.constraint)
 
 
 def _name_of(shape: Shape | None) -> str:
     return "row" if shape is None else shape.model.__name__
+
+
+def _is_referenced(driver_error: DriverError, *, deleting: bool) -> bool:
+    """Whether other rows refer to the row that a statement deletes, or whose key it changes."""
+    if driver_error.state == _FOREIGN:
+        return deleting or "still referenced" in driver_error.detail
+    return driver_error.state == _RESTRICTED
 
 
 def referenced(shape: Shape | None, table: str | None, constraint: str | None) -> RejectedError:
@@ -327,7 +363,9 @@ def _columns_of(constraint: str, table: Table) -> tuple[str, ...]:
     named: list[Any] = [*table.constraints, *table.indexes]
     for candidate in named:
         if candidate.name == constraint:
-            return tuple(column.name for column in candidate.columns)
+            # The columns of a CHECK contain its literals as well.
+            columns: list[Any] = [*candidate.columns]
+            return tuple(column.name for column in columns if isinstance(column, Column))
     if constraint == f"{table.name}_pkey":
         return tuple(column.name for column in table.primary_key)
     for unique in table.constraints:

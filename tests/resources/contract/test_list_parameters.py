@@ -20,6 +20,8 @@ ALIASES = {
     "page": "cursor",
     "project": "project__slug",
     "any_of": "id__in",
+    "ref": "id",
+    "cond": "where",
 }
 
 
@@ -54,6 +56,11 @@ class TestDefaultOrder:
         tasks = Resource(models.Task, db, include=INCLUDE, default_order_by="project.slug,-id")
         with serving(tasks) as client:
             assert ids(client, "/tasks") == [1, 5, 4, 3, 2]
+
+    def test_it_is_text(self, db: Database, models: SimpleNamespace) -> None:
+        order: Any = ["-title"]
+        with pytest.raises(ModelError, match="default_order_by must be text"):
+            Resource(models.Task, db, default_order_by=order)
 
     def test_a_field_that_cannot_sort_is_refused(
         self, db: Database, models: SimpleNamespace
@@ -118,13 +125,19 @@ class TestAliases:
             ("skip=-1", "skip", None),
             ("size=1&size=2", "size", "size can be used only once"),
             ("siz=1", "siz", None),
+            (
+                "ref=abc",
+                "ref",
+                "Input should be a valid integer, unable to parse string as an integer",
+            ),
+            ('cond={"nope":1}', "cond", None),
         ],
     )
     def test_errors_name_the_parameter_as_the_client_does(
         self, client: TestClient, query: str, name: str, message: str | None
     ) -> None:
         (error,) = client.get(f"/tasks?{query}").json()["errors"]
-        assert error["loc"] == ["query", name]
+        assert error["loc"][:2] == ["query", name]
         assert message is None or error["message"] == message
 
     def test_the_document_has_them(self, client: TestClient) -> None:
@@ -134,6 +147,13 @@ class TestAliases:
         assert parameters["q"]["description"] == "Another name of title__icontains"
         assert parameters["project"]["schema"]["type"] == "string"
 
+    def test_an_option_without_use_is_not_documented(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        with serving(Resource(models.Label, db, query_aliases={"with": "include"})) as client:
+            operation = client.get("/openapi.json").json()["paths"]["/labels"]["get"]
+            assert "with" not in {parameter["name"] for parameter in operation["parameters"]}
+
     def test_a_query_of_an_endpoint_has_them(self, db: Database, models: SimpleNamespace) -> None:
         tasks = Resource(models.Task, db, query_aliases={"q": "title__icontains"})
 
@@ -141,8 +161,14 @@ class TestAliases:
         async def found(query: Annotated[Page, Depends(tasks.query)]) -> Response:
             return await tasks.answer(query)
 
+        @tasks.get("/mine")
+        async def mine(query: Annotated[Page, Depends(tasks.query)], me: str) -> Response:
+            return await tasks.answer(query)
+
         with serving(tasks) as client:
             assert ids(client, "/tasks/found?q=two") == [2]
+            page = client.get("/tasks/mine?me=ana&q=o&limit=1")
+            assert ids(client, page.links["next"]["url"]) == [2]  # the URL still has me=ana
 
     @pytest.mark.parametrize(
         ("aliases", "message"),
@@ -151,6 +177,8 @@ class TestAliases:
             ({"limit": "offset"}, "'limit' is a parameter, and cannot be an alias of 'offset'"),
             ({"title": "title__icontains"}, "'title' is a parameter"),
             ({"a": "offset", "b": "a"}, "'b' is an alias of 'a', which is not a parameter"),
+            ({"q": "title__not_like"}, "'title__not_like', which is not a parameter: "),
+            ({"title__x": "offset"}, "'title__x' is a parameter"),
         ],
     )
     def test_an_alias_must_be_new_and_name_a_parameter(

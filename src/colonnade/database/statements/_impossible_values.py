@@ -3,14 +3,17 @@
 Drivers refuse them before, or when, they send them. Endpoints take them from paths and queries.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, Engine, Integer, event, inspect
+from sqlalchemy import BigInteger, Dialect, Engine, Integer, SmallInteger, String, event, inspect
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
+from sqlmodel import AutoString
 
+_INT16 = range(-(2**15), 2**15)
+"""The values of SMALLINT in PostgreSQL."""
 _INT32 = range(-(2**31), 2**31)
 """The values of INTEGER in PostgreSQL."""
 _INT64 = range(-(2**63), 2**63)
@@ -20,34 +23,51 @@ _INT64 = range(-(2**63), 2**63)
 def fits_key(entity: Any, key: Any, session: Session) -> bool:
     """Whether a row of a mapped class can have a primary key.
 
+    Only columns of plain integer and text types are judged: others may store another value.
+
     Args:
         entity: The class, or its mapper or alias.
-        key: The value, the tuple of values, or the values by attribute.
+        key: The value, the sequence of values, or the values by attribute.
         session: The session, whose database it asks.
     """
-    values = key.values() if isinstance(key, Mapping) else key if isinstance(key, tuple) else (key,)
+    values = _values_of(key)
     if not any(map(_is_suspect, values)):
         return True
     mapper = inspect(entity).mapper
     if isinstance(key, Mapping):
-        columns = [mapper.columns[name] for name in key if name in mapper.columns]
+        columns = [mapper.columns.get(name) for name in key]
     else:
         columns = mapper.primary_key
-    is_sqlite = session.get_bind(mapper).dialect.name == "sqlite"
-    return all(_fits(*pair, is_sqlite=is_sqlite) for pair in zip(columns, values, strict=False))
+    dialect = session.get_bind(mapper).dialect
+    return all(_fits(*pair, dialect) for pair in zip(columns, values, strict=False))
+
+
+def _values_of(key: Any) -> Collection[Any]:
+    if isinstance(key, Mapping):
+        return key.values()
+    return key if isinstance(key, tuple | list) else (key,)
 
 
 def _is_suspect(value: object) -> bool:
-    return (isinstance(value, int) and value not in _INT32) or (
+    return (isinstance(value, int) and value not in _INT16) or (
         isinstance(value, str) and "\0" in value
     )
 
 
-def _fits(column: Any, value: object, *, is_sqlite: bool) -> bool:
-    if isinstance(value, int) and isinstance(column.type, Integer):
-        is_wide = is_sqlite or isinstance(column.type, BigInteger)
-        return value in (_INT64 if is_wide else _INT32)
-    return not (isinstance(value, str) and "\0" in value)
+def _fits(column: Any, value: object, dialect: Dialect) -> bool:
+    type_ = None if column is None else column.type
+    if isinstance(type_, Integer | String | AutoString):  # and no other TypeDecorator
+        type_ = type_.dialect_impl(dialect)
+    if isinstance(value, int) and isinstance(type_, Integer):
+        return value in _range_of(type_, dialect)
+    is_text = isinstance(value, str) and isinstance(type_, String | AutoString)
+    return not (is_text and dialect.name == "postgresql" and "\0" in str(value))
+
+
+def _range_of(type_: Integer, dialect: Dialect) -> range:
+    if dialect.name == "sqlite" or isinstance(type_, BigInteger):
+        return _INT64
+    return _INT16 if isinstance(type_, SmallInteger) else _INT32
 
 
 def translate_overflows(engine: Engine) -> None:

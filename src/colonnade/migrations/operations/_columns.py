@@ -29,7 +29,11 @@ from colonnade.migrations.operations._conversions import (
 )
 from colonnade.migrations.operations._progress import journal_of
 from colonnade.migrations.operations._rows import Fill
-from colonnade.migrations.operations._time_zones import check_zone, define_time_zone_functions
+from colonnade.migrations.operations._time_zones import (
+    changes_time_zone,
+    check_zone,
+    define_time_zone_functions,
+)
 from colonnade.migrations.operations._types import enum_key, plain_type, postgresql_name
 
 
@@ -53,8 +57,14 @@ class ChangeType(TableStep):
     default: Any = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.zone is not None:
-            check_zone(self.zone)
+        if self.zone is None:
+            return
+        check_zone(self.zone)
+        if not changes_time_zone(plain_type(self.was), plain_type(self.type_)):
+            raise MigrationError(
+                f"{self.table}.{self.column}: zone applies only if a column of times gets or loses "
+                f"its time zone, and {self.was!r} becomes {self.type_!r}. Remove the argument."
+            )
 
     @property
     def expression(self) -> str | None:

@@ -13,7 +13,6 @@ TO_UTC = "colonnade_to_utc"
 """An SQL function: ``(time, zone)``, a local time as UTC; NULL if it is not a time."""
 FROM_UTC = "colonnade_from_utc"
 """An SQL function: ``(time, zone)``, a time in UTC as a local time; NULL if it is not a time."""
-_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 
 
 def changes_time_zone(old: TypeEngine[Any], new: TypeEngine[Any]) -> bool:
@@ -43,35 +42,31 @@ def define_time_zone_functions(connection: Connection) -> None:
 
 
 def to_utc(text: object, zone: str) -> str | None:
-    """A local time as UTC, in SQLAlchemy's format.
+    """A local time as UTC, in SQLAlchemy's format; None if it is not a time.
 
     A time that occurs twice, or not at all, has the smaller of its two offsets, as in PostgreSQL:
     https://www.postgresql.org/docs/current/datetime-invalid-input.html
     """
-    time = _parsed(text)
-    if time is None or time.tzinfo is not None:
-        return None if time is None else time.astimezone(UTC).strftime(_FORMAT)
-    offsets = (time.replace(tzinfo=ZoneInfo(zone), fold=fold).utcoffset() for fold in (0, 1))
     try:
-        return (time - min(offset or timedelta() for offset in offsets)).strftime(_FORMAT)
-    except OverflowError:
+        time = datetime.fromisoformat(str(text))
+        if time.tzinfo is not None:
+            return _written(time.astimezone(UTC))
+        offsets = (time.replace(tzinfo=ZoneInfo(zone), fold=fold).utcoffset() for fold in (0, 1))
+        return _written(time - min(offset or timedelta() for offset in offsets))
+    except (ValueError, OverflowError):  # the year 0 or 10000
         return None
 
 
 def from_utc(text: object, zone: str) -> str | None:
-    """A time in UTC as a local time, in SQLAlchemy's format."""
-    time = _parsed(text)
-    if time is None:
-        return None
-    aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    """A time in UTC as a local time, in SQLAlchemy's format; None if it is not a time."""
     try:
-        return aware.astimezone(ZoneInfo(zone)).strftime(_FORMAT)
-    except OverflowError:
+        time = datetime.fromisoformat(str(text))
+        aware = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+        return _written(aware.astimezone(ZoneInfo(zone)))
+    except (ValueError, OverflowError):
         return None
 
 
-def _parsed(text: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
+def _written(time: datetime) -> str:
+    # Not strftime(): glibc does not pad the year.
+    return time.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")

@@ -9,9 +9,11 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from sqlalchemy import Connection, event
 
 from colonnade.database import Database
+from colonnade.errors import MigrationError
 from colonnade.migrations._environment import migration_connection
 from colonnade.migrations._history import History, translated_errors
 from colonnade.migrations.autogenerate._revision_writer import replay
+from colonnade.migrations.operations._time_zones import FROM_UTC, TO_UTC
 from colonnade.migrations.runner._migrate import known_heads
 from colonnade.migrations.runner._runner import Direction, MigrationRun, plan_revisions
 from colonnade.migrations.runner._throwaway_database import throwaway_database
@@ -36,7 +38,8 @@ def preview_sql(
         The statements, one after another.
 
     Raises:
-        MigrationError: The history cannot be read, or does not have the database's revision.
+        MigrationError: The history cannot be read, or does not have the database's revision, or a
+            statement needs a function of Colonnade's connections.
 
     Examples:
         ```python
@@ -91,6 +94,16 @@ def _offline_sql(
     return buffer.getvalue()
 
 
+def _refuse_functions(statements: Sequence[str]) -> None:
+    """Refuse SQL that other programs cannot run: they would go on after the failed statement."""
+    for statement in statements:
+        if any(f"{function}(" in statement for function in (TO_UTC, FROM_UTC)):
+            raise MigrationError(
+                "SQLite has no time zones, so an SQL script cannot convert times between them. Run "
+                f"`colonnade upgrade` without --sql. The statement is: {statement}"
+            )
+
+
 def _executed_sql(
     history: History, connection: Connection, direction: Direction, target: str
 ) -> str:
@@ -108,6 +121,7 @@ def _executed_sql(
             run.execute()
     finally:
         event.remove(connection, "before_cursor_execute", collect)
+    _refuse_functions(statements)
     return "\n\n".join(statements) + ("\n" if statements else "")
 
 

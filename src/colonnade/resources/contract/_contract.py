@@ -125,15 +125,18 @@ class Contract:
         except QueryError as error:
             is_alias = error.errors[0]["type"] == "alias"
             argument = "query_aliases" if is_alias else "default_order_by"
+            why = str(error.errors[0]["msg"]).rstrip(".")
             raise ModelError(
-                f"{argument}: {error.errors[0]['msg']}. It must fit {queryable.read.__name__}, and "
-                "the read schema of every role."
+                f"{argument}: {why}. It must fit {queryable.read.__name__}, and the read schema of "
+                "every role."
             ) from None
-        if reader.default_limit > DEFAULT_LIMIT and reader.default_rows > MAX_ROWS:
+        is_chosen = reader.default_limit > DEFAULT_LIMIT or queryable.has_chosen_limits
+        if is_chosen and reader.default_rows > MAX_ROWS:
             raise ModelError(
                 f"A list of {queryable.shape.model.__name__} could return {reader.default_rows:,} "
                 f"rows with those of its relations, and the maximum is {MAX_ROWS:,}. Choose a "
-                f"smaller default_limit than {reader.default_limit}."
+                f"smaller default_limit than {reader.default_limit}, or a smaller max_length of "
+                "the lists in its schema."
             )
         return reader
 
@@ -167,6 +170,10 @@ def contract_of(
         ModelError: An argument is not valid.
     """
     _refuse_statuses(statuses, upserts=upserts)
+    if not isinstance(default_order_by, str | None):
+        raise ModelError(
+            f'default_order_by must be text such as "-created_at,name", not {default_order_by!r}.'
+        )
     if total_header is not None and total_header not in get_args(TotalHeader):
         raise ModelError(
             f"total_header must be X-Total-Count or Content-Range, not {total_header!r}."

@@ -65,6 +65,8 @@ def _aliases(reader: PageReader, parameters: list[dict[str, Any]]) -> list[dict[
     by_name = {parameter["name"]: parameter for parameter in parameters}
     aliases = []
     for alias, name in reader.aliases.items():
+        if name in OPTIONS and name not in by_name:
+            continue  # such as include, if there is nothing to include
         documented = by_name.get(name) or _query(name, _schema_of(name, reader))
         aliases.append({**documented, "name": alias, "description": f"Another name of {name}"})
     return aliases
@@ -201,7 +203,7 @@ def _option(name: str, reader: PageReader, named_type: Any) -> tuple[dict[str, A
         "include": (
             {**listed, "items": {"enum": include_paths(queryable)}},
             "Relations to include, separated by commas; name:5 for at most five rows per parent, "
-            f"{ROWS_PER_PARENT} by default",
+            f"{ROWS_PER_PARENT} by default, or as many as the list in the row's schema may have",
         ),
         "where": (
             {"type": "string"},
