@@ -9,6 +9,7 @@ import tokenize
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Annotated, Literal
 
 import pytest
@@ -29,6 +30,7 @@ PACKAGES = (
     "pytest",
     "pytest-asyncio",
 )
+SIDES = ("colonnade", "plain")
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 
@@ -124,19 +126,51 @@ def check(task: str, directory: Path, report: Path | None = None) -> None:
 
 @app.command()
 def table(reports: list[Path]) -> None:
-    """Print the tries as a table in Markdown, a task a row."""
-    by_task: dict[str, dict[str, list[Report]]] = defaultdict(lambda: defaultdict(list))
+    """Print the tries as tables in Markdown: the tasks, and what each try failed or lacked."""
+    tries: dict[str, dict[str, list[Report]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted(reports):
         each = Report(**json.loads(path.read_text()))
-        by_task[each.task][each.side].append(each)
-    print("| task | points | with Colonnade | lines | plain | lines |\n|---|---|---|---|---|---|")
-    for task, sides in sorted(by_task.items()):
-        first = next(each for tries in sides.values() for each in tries)
+        tries[each.task][each.side].append(each)
+    print(
+        "| task | points | passed | lines | failed at first | by hand | statements "
+        "| passed, plain | lines | failed at first | by hand | statements |\n"
+        f"|{'---|' * 12}"
+    )
+    for task, sides in sorted(tries.items()):
+        first = next(each for reports in sides.values() for each in reports)
         cells = [task, str(len(first.passed) + len(first.failed))]
-        for side in ("colonnade", "plain"):
-            cells.append(", ".join(str(len(each.passed)) for each in sides[side]))
-            cells.append(", ".join(str(each.application_lines) for each in sides[side]))
+        for side in SIDES:
+            for value in (
+                "passed",
+                "application_lines",
+                "failed_at_first",
+                "by_hand",
+                "statements",
+            ):
+                values = [getattr(each, value) for each in sides[side]]
+                numbers = [len(each) if isinstance(each, list) else each for each in values]
+                cells.append(", ".join(map(str, numbers)))
         print(f"| {' | '.join(cells)} |")
+    print_sums(tries)
+
+
+def print_sums(tries: dict[str, dict[str, list[Report]]]) -> None:
+    """Print how many first tries passed, and the lines beside those of the other side."""
+    for side in SIDES:
+        first = [sides[side][0] for sides in tries.values() if sides[side]]
+        print(
+            f"\n{side}: {sum(not each.failed for each in first)} of {len(first)} first tries pass"
+        )
+    ratios = [
+        mean(each.application_lines for each in sides["colonnade"])
+        / mean(each.application_lines for each in sides["plain"])
+        for sides in tries.values()
+        if all(sides[side] for side in SIDES)
+    ]
+    if ratios:
+        print(
+            f"lines: {mean(ratios):.2f} of plain on average, {min(ratios):.2f} to {max(ratios):.2f}"
+        )
 
 
 class Outcomes:
