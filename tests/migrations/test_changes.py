@@ -41,7 +41,7 @@ ROWS = [("a", "open", 0), ("b", "done", 100)]
 LOCAL_TIMES = {
     "2026-07-01 12:00:00.000000": "2026-07-01 10:00:00.000000",
     "2026-01-01 00:30:00.000001": "2025-12-31 23:30:00.000001",
-    "2026-03-29 02:30:00.000000": "2026-03-29 01:30:00.000000",  # there is no such time
+    "2026-03-29 02:30:00.000000": "2026-03-29 01:30:00.000000",  # the clock skips this time
     "2026-10-25 02:30:00.000000": "2026-10-25 01:30:00.000000",  # the clock shows it twice
     "0500-01-01 12:00:00.000000": "0500-01-01 11:06:32.000000",
 }
@@ -255,26 +255,28 @@ def test_a_removed_table_is_put_aside(
     started.db.dispose()
 
 
+def naive_event() -> None:
+    class Event(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        at: NaiveDatetime
+
+
+def aware_event() -> None:
+    class Event(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        at: datetime
+
+
 def test_naive_datetimes_become_aware_in_the_given_time_zone(lab: Lab) -> None:
     on_sqlite = lab.db.url.backend == "sqlite"
 
-    def naive() -> None:
-        class Event(SQLModel, table=True):
-            id: int | None = Field(default=None, primary_key=True)
-            at: NaiveDatetime
-
-    def aware() -> None:
-        class Event(SQLModel, table=True):
-            id: int | None = Field(default=None, primary_key=True)
-            at: datetime
-
-    lab.change(naive)
+    lab.change(naive_event)
     for local in LOCAL_TIMES:
         lab.run(f"INSERT INTO event (at) VALUES ('{local}')")
-    lab.models(aware)
+    lab.models(aware_event)
     with pytest.raises(MigrationError, match="--zone UTC"):
         lab.migrate()
-    lab.change(aware, zone="Europe/Berlin")
+    lab.change(aware_event, zone="Europe/Berlin")
     at = "at" if on_sqlite else "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')"
     rows = [at for (at,) in lab.rows(f"SELECT {at} FROM event ORDER BY id")]
     assert rows == list(LOCAL_TIMES.values())
@@ -285,18 +287,8 @@ def test_naive_datetimes_become_aware_in_the_given_time_zone(lab: Lab) -> None:
 
 
 def test_no_sql_script_converts_times_on_sqlite(lab: Lab) -> None:
-    def naive() -> None:
-        class Event(SQLModel, table=True):
-            id: int | None = Field(default=None, primary_key=True)
-            at: NaiveDatetime
-
-    def aware() -> None:
-        class Event(SQLModel, table=True):
-            id: int | None = Field(default=None, primary_key=True)
-            at: datetime
-
-    lab.change(naive)
-    lab.models(aware)
+    lab.change(naive_event)
+    lab.models(aware_event)
     lab.migrate(zone="Europe/Berlin")
     if lab.db.url.backend == "postgresql":
         assert "AT TIME ZONE 'Europe/Berlin'" in preview_sql(lab.history, lab.db)

@@ -24,7 +24,7 @@ def check_zone(zone: str) -> None:
     """Refuse the name of a time zone that does not exist.
 
     Raises:
-        MigrationError: There is no such time zone.
+        MigrationError: The time zone does not exist.
     """
     try:
         ZoneInfo(zone)
