@@ -151,3 +151,27 @@ def test_a_field_that_is_no_expression_is_refused(db: Database, models: SimpleNa
 
     with pytest.raises(ModelError, match="nothing is neither a column, a relation nor"):
         serving(Resource(models.Project, db, read=Wrong)).__enter__()
+
+
+def test_decimals_are_exact(db: Database) -> None:
+    class Order(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        cost: Decimal = Field(max_digits=8, decimal_places=2)
+
+        @hybrid_property
+        def triple(self) -> Any:
+            return self.cost * 3
+
+    class OrderRead(Order, schema="read"):
+        triple: Decimal = Field(decimal_places=2)
+
+    class Vague(Order, schema="read"):
+        triple: Decimal
+
+    db.create_all()
+    with serving(Resource(Order, db, read=OrderRead)) as client:
+        created = client.post("/orders", json={"cost": "0.10"}).json()
+        assert created["triple"] == "0.30"  # as floats, 0.30000000000000004
+        assert ids(client, "/orders?triple=0.3") == [created["id"]]
+    with pytest.raises(ModelError, match="decimal_places"):
+        serving(Resource(Order, db, prefix="/vague", read=Vague)).__enter__()

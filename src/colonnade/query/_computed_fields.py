@@ -1,14 +1,26 @@
 """``ComputedField``: a value that the database computes for each row of a result."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, FromClause, Table, inspect
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    FromClause,
+    Numeric,
+    Table,
+    cast,
+    func,
+    inspect,
+    type_coerce,
+)
 from sqlalchemy.ext.hybrid import HybridExtensionType
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
 from sqlalchemy.types import NullType
 
 from colonnade._sqlalchemy_compat import deannotated
+from colonnade.errors import ModelError
 from colonnade.models import Annotation, ColumnShape, Shape, column_type_of, value_shape
 from colonnade.query._paths import FieldPath
 from colonnade.query._row_sources import RowSource
@@ -47,9 +59,19 @@ class SQLExpression(ComputedField):
         public_name: str,
         expression: ColumnElement[Any],
     ) -> None:
+        field_path = f"{shape.model.__name__}.{name}"
         column_type = expression.type
         if isinstance(column_type, NullType):
-            column_type = column_type_of(annotation, f"{shape.model.__name__}.{name}")
+            column_type = column_type_of(annotation, field_path)
+        self._places: int | None = None
+        if isinstance(annotation.type, type) and issubclass(annotation.type, Decimal):
+            self._places = annotation.bounds.decimal_places
+            if self._places is None:
+                raise ModelError(
+                    f"{field_path} is computed, so its decimal places are not known. Write "
+                    "Field(decimal_places=2) in the read schema."
+                )
+            column_type = Numeric(scale=self._places)
         value = value_shape(public_name, annotation, column_type, nullable=annotation.nullable)
         super().__init__(public_name, value, public_name)
         self._table = shape.table
@@ -79,7 +101,11 @@ class SQLExpression(ComputedField):
             return None
 
         expression: ColumnElement[Any] = replacement_traverse(self._expression, {}, replace)
-        return expression
+        if self._places is None:
+            return expression
+        # SQLite computes with floats, and PostgreSQL rounds only NUMERIC.
+        exact = func.round(cast(expression, Numeric), self._places)
+        return type_coerce(exact, self.shape.column.type)
 
 
 def expression_of(shape: Shape, name: str) -> ColumnElement[Any] | None:
