@@ -45,6 +45,15 @@ def compiled_parts(compiled: Any) -> CompiledParts | None:
         return None
 
 
+def deannotated(expression: Any) -> Any:
+    """Return an SQL expression without the annotations of the ORM, which hide its columns."""
+    try:
+        from sqlalchemy.sql.util import _deep_deannotate
+    except ImportError:
+        return expression
+    return _deep_deannotate(expression)
+
+
 def parameter_name(compiled: Any, column: Column[Any]) -> str:
     """Return the name of the parameter of a column in a compiled INSERT or UPDATE."""
     try:

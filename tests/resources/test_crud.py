@@ -72,6 +72,8 @@ def test_an_empty_update_changes_nothing(client: TestClient) -> None:
         ({"title": "x", "created_at": "2026-01-01T00:00:00Z"}, "created_at"),
         ({"title": "x", "due": "2026-01-01T00:00:00"}, "due"),
         ({"title": "x", "due": "0001-01-01T00:00:00+14:00"}, "due"),
+        ({"title": "x", "due": 1767225600}, "due"),
+        ({"title": "x", "due": "1767225600"}, "due"),
         ({"title": "x\0y"}, "title"),
         ({"title": "x", "tags": ["x\0y"]}, "tags"),
         ({"title": "x", "owner_id": 2**31}, "owner_id"),

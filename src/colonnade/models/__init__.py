@@ -2,6 +2,7 @@
 
 from colonnade.models._annotations import Annotation, Bounds
 from colonnade.models._clock import now, stop_clock
+from colonnade.models._columns import column_type_of
 from colonnade.models._constraints import check_name, constraint_name
 from colonnade.models._fields import Field, FieldFlags
 from colonnade.models._idempotency import Idempotency
@@ -89,6 +90,7 @@ __all__ = [
     "application_tables",
     "attribute_name",
     "check_name",
+    "column_type_of",
     "constraint_name",
     "element_of",
     "from_base64",

@@ -166,6 +166,21 @@ def _set_options(field: FieldInfo, options: FieldInfoMetadata, **changed: Any) -
     field.metadata = [*others, new]
 
 
+def column_type_of(annotation: Annotation, field_path: str) -> TypeEngine[Any]:
+    """The column type of a value with an annotation.
+
+    Args:
+        annotation: The analyzed annotation.
+        field_path: What has it, for messages: ``Task.total``.
+
+    Raises:
+        ColumnTypeError: No column can hold such values.
+    """
+    field = FieldInfo(annotation=annotation.type)
+    field.metadata = [*annotation.metadata]
+    return _column_type(field, FieldInfoMetadata(), field_path)
+
+
 def _column_type(field: FieldInfo, options: FieldInfoMetadata, field_path: str) -> TypeEngine[Any]:
     annotation = Annotation.of_field(field)
     kind = annotation.type

@@ -17,7 +17,8 @@ from pydantic.errors import PydanticSchemaGenerationError
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_before_validator_function
 from sqlalchemy import Column, ColumnDefault, Table
-from sqlmodel._compat import get_annotations
+from sqlalchemy.ext.hybrid import hybrid_property
+from sqlmodel._compat import SQLModelConfig, get_annotations
 from sqlmodel.main import FieldInfo, RelationshipInfo, SQLModelMetaclass
 
 from colonnade.errors import ModelError
@@ -238,6 +239,8 @@ class SQLModel(sqlmodel.SQLModel, metaclass=ModelMetaclass):
         ```
     """
 
+    # Pydantic would take a hybrid property for a field without an annotation.
+    model_config = SQLModelConfig(from_attributes=True, ignored_types=(hybrid_property,))
     __colonnade_managed__: ClassVar[frozenset[str]] = frozenset()
     __colonnade_stored__: ClassVar[bool] = False
     if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
 from uuid import UUID
 
+from pydantic import AwareDatetime, NaiveDatetime
 from pydantic.fields import FieldInfo
 from sqlalchemy import (
     ARRAY,
@@ -188,6 +189,9 @@ class ColumnShape:
             hasattr(item, "func") for item in field_annotation.metadata
         ):
             return False  # a validator, which may change the value
+        if self.kind == "datetime":
+            exact = AwareDatetime if self.is_aware else NaiveDatetime
+            return field_annotation.type in (datetime, exact)
         return (
             field_annotation.type == self.python_type
             or _kind(field_annotation) == self.kind == "text"

@@ -8,6 +8,7 @@ from colonnade.query._aggregate_functions import (
 )
 from colonnade.query._aliases import NO_ALIASES, AliasedQuery
 from colonnade.query._comparisons import quoted, stored_json
+from colonnade.query._computed_fields import ComputedField
 from colonnade.query._cursors import CursorPosition
 from colonnade.query._filter_reader import FilterReader, Parameter
 from colonnade.query._filters import Filter
@@ -70,6 +71,7 @@ __all__ = [
     "ROWS_PER_PARENT",
     "VALUE_PREFIX",
     "AliasedQuery",
+    "ComputedField",
     "Count",
     "CursorPosition",
     "FieldPath",

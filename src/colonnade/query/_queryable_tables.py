@@ -9,12 +9,13 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from sqlalchemy import ARRAY, JSON, inspect
+from sqlalchemy import ARRAY, JSON
 from sqlalchemy.types import TypeEngine
 
 from colonnade.errors import ModelError
 from colonnade.models import Annotation, ColumnShape, RelationShape, Shape, schemas
 from colonnade.query._aggregate_functions import FUNCTIONS, functions_of
+from colonnade.query._computed_fields import ComputedField, SQLExpression, expression_of
 from colonnade.query._paths import FieldPath, column_path
 from colonnade.query._related_aggregates import RelatedAggregate
 from colonnade.query.inside_json._json_paths import JSONPath
@@ -49,8 +50,8 @@ class QueryableTable:
             them.
         paths: The paths of the columns, by the same names.
         aggregates: The aggregates of related rows that can be included, and used in filters and
-            orderings, by their paths.
-        fields: The aggregates that are fields of the schema, by the names of the fields.
+            orderings, by their paths; and the expressions that are fields of the schema.
+        fields: Those that are fields of the schema, by the names of the fields.
     """
 
     shape: Shape
@@ -59,8 +60,8 @@ class QueryableTable:
     relations: Mapping[str, "RelationTarget"]
     always_included: frozenset[str]
     paths: Mapping[str, FieldPath]
-    aggregates: Mapping[str, RelatedAggregate]
-    fields: Mapping[str, RelatedAggregate]
+    aggregates: Mapping[str, ComputedField]
+    fields: Mapping[str, ComputedField]
 
     @classmethod
     def of(
@@ -174,7 +175,7 @@ def _build(
                 f"{MAX_ROWS_PER_PARENT:,}, not {max_rows}."
             )
         relations[public] = target if max_rows is None else replace(target, max_rows=max_rows)
-    aggregates = [
+    aggregates: list[ComputedField] = [
         _read_aggregate(shape, path, default)
         for path in include_paths
         if _is_aggregate(path, shape)
@@ -329,13 +330,13 @@ def _aggregate_of_field(name: str, shape: Shape) -> list[str] | None:
 
 def _exposed_fields(
     schema: type[BaseModel], shape: Shape, default: Default
-) -> tuple[dict[str, ColumnShape], dict[str, tuple[str, FieldInfo]], dict[str, RelatedAggregate]]:
-    """The columns, relations and aggregates among the fields of a schema.
+) -> tuple[dict[str, ColumnShape], dict[str, tuple[str, FieldInfo]], dict[str, ComputedField]]:
+    """The columns, relations and computed fields among the fields of a schema.
 
-    Columns and relations are by their names in JSON, aggregates by the names of the fields.
+    Columns and relations are by their names in JSON, computed fields by the names of the fields.
     """
     columns = dict(_columns(schema, shape))
-    aggregates: dict[str, RelatedAggregate] = {}
+    computed: dict[str, ComputedField] = {}
     always_included: dict[str, tuple[str, FieldInfo]] = {}
     for name, field in schema.model_fields.items():
         if field.exclude:
@@ -346,25 +347,25 @@ def _exposed_fields(
         if column is None and name in shape.relations:
             always_included[public_name(name, field)] = (name, field)
         elif column is None and (path := _aggregate_of_field(name, shape)) is not None:
-            aggregates[name] = _read_aggregate(shape, path, default, public_name(name, field))
-            _require_type(schema, name, field, aggregates[name])
-        elif name in inspect(shape.model).column_attrs and column is None:
-            raise ModelError(
-                f"{schema.__name__}.{name} is a column_property of {shape.model.__name__}, and "
-                f"responses contain only columns and relations. Leave it out, or return it from a "
-                f"hand-written endpoint."
+            computed[name] = _read_aggregate(shape, path, default, public_name(name, field))
+            _require_type(schema, name, field, computed[name])
+        elif column is None and (expression := expression_of(shape, name)) is not None:
+            annotation = Annotation.of_field(field)
+            computed[name] = SQLExpression(
+                shape, name, annotation, public_name(name, field), expression
             )
         elif column is not None or field.is_required():
             raise ModelError(
                 f"{schema.__name__}.{name} is "
-                + ("a secret field" if column is not None else "neither a column nor a relation")
+                + ("a secret field" if column is not None else "neither a column, a relation nor")
+                + ("" if column is not None else " an SQL expression")
                 + f" of {shape.model.__name__}. Leave it out of the schema."
             )
-    return columns, always_included, aggregates
+    return columns, always_included, computed
 
 
 def _require_type(
-    schema: type[BaseModel], name: str, field: FieldInfo, aggregate: RelatedAggregate
+    schema: type[BaseModel], name: str, field: FieldInfo, aggregate: ComputedField
 ) -> None:
     """Refuse a field for an aggregate with another type than that of its values."""
     annotation = Annotation.of_field(field)

@@ -14,12 +14,13 @@ from colonnade.query._aggregate_functions import (
     aggregated_shape,
     comparable_number,
 )
+from colonnade.query._computed_fields import ComputedField
 from colonnade.query._paths import FieldPath
 from colonnade.query._relations import RelationJoin, correlated
 from colonnade.query._row_sources import RowSource
 
 
-class RelatedAggregate(FieldPath):
+class RelatedAggregate(ComputedField):
     """An aggregate of the rows that relations lead to, each of which counts once.
 
     Args:
@@ -41,11 +42,10 @@ class RelatedAggregate(FieldPath):
         parts = (*names, function) if field is None else (*names, field.text, function)
         text = ".".join(parts)
         shape = None if field is None else field.shape
-        super().__init__(text, aggregated_shape(text, function, shape))
+        super().__init__(text, aggregated_shape(text, function, shape), public_name)
         self.relations = relations
         self.function = function
         self.field = field
-        self.public_name = public_name or text.replace(".", "_")
 
     def tables(self) -> Iterator[Table]:
         """The tables that the relations lead to or through."""

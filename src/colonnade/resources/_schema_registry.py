@@ -165,7 +165,7 @@ def _aggregated(
 ) -> Iterator[tuple[str, RelatedAggregate]]:
     """The aggregates of fields of related rows that requests may read, with their paths."""
     for path, aggregate in queryable.aggregates.items():
-        if aggregate.field is not None:
+        if isinstance(aggregate, RelatedAggregate) and aggregate.field is not None:
             yield f"{prefix}{path}", aggregate
     for name, target in queryable.relations.items():
         yield from _aggregated(target.queryable, f"{prefix}{name}.")

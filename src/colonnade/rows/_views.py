@@ -16,10 +16,10 @@ from sqlalchemy.sql.elements import ColumnElement
 from colonnade.backends import Backend
 from colonnade.models import ColumnShape
 from colonnade.query import (
+    ComputedField,
     Include,
     Includes,
     QueryableTable,
-    RelatedAggregate,
     RelationJoin,
     RelationTarget,
     RowSource,
@@ -56,7 +56,7 @@ class View:
         names = queryable.columns if fields is None else fields
         self.columns = [_output_column(name, queryable.columns[name]) for name in names]
         self.relations: list[tuple[Include, RelationTarget, View]] = []
-        self.aggregates: list[RelatedAggregate] = []
+        self.aggregates: list[ComputedField] = []
         for included in include:
             if included.name in queryable.aggregates:
                 self.aggregates.append(queryable.aggregates[included.name])
@@ -196,7 +196,7 @@ class View:
         return b"{" + b",".join(parts) + b"}"
 
     def _render_aggregates(
-        self, row: dict[str, Any], aggregates: Iterable[RelatedAggregate]
+        self, row: dict[str, Any], aggregates: Iterable[ComputedField]
     ) -> list[bytes]:
         """The members for aggregates."""
         return [

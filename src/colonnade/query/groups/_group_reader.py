@@ -13,6 +13,7 @@ from colonnade._time_buckets import Unit, bucket_start, first_day
 from colonnade.errors import ModelError
 from colonnade.models import RelationShape
 from colonnade.query._aggregate_functions import FUNCTIONS, functions_of
+from colonnade.query._computed_fields import ComputedField
 from colonnade.query._cursors import read_cursor
 from colonnade.query._filter_reader import FilterReader
 from colonnade.query._filters import All, AnyOf, Compare, Filter, Node, Not, Related
@@ -260,7 +261,7 @@ class _Fields:
                 raise PathError(f"Cannot group by {text!r}: {error}") from None
             units = ", ".join(units_of(moment.shape))
             raise PathError(f"{last!r} is not a time bucket. Use one of {units}") from None
-        is_decimal = isinstance(path, RelatedAggregate) and path.shape.kind == "decimal"
+        is_decimal = isinstance(path, ComputedField) and path.shape.kind == "decimal"
         if "count_distinct" not in functions_of(path.shape) or _is_container(path) or is_decimal:
             raise PathError(f"Cannot group by {text}: its values cannot be compared")
         return path
@@ -294,7 +295,7 @@ class _Fields:
                 f"{text!r} does not end with a function. Use one of {', '.join(FUNCTIONS)}."
             )
         declared = self.queryable.aggregates.get(text)
-        if declared is not None:
+        if isinstance(declared, RelatedAggregate):
             self._refuse_excluded(declared, text)
             return Measure(text, declared.relations, declared.function, declared.field)
         relations, queryable, rest = self._relations(names, self.queryable)
@@ -304,8 +305,8 @@ class _Fields:
             return Measure(text, relations, function, None)
         read = self._field if function == "count" else self._value
         field = read(".".join(rest), queryable)
-        if isinstance(field, RelatedAggregate):
-            raise PathError(f"{field.text} is an aggregate: it cannot be aggregated again")
+        if isinstance(field, ComputedField):
+            raise PathError(f"{field.text} is computed for each row: it cannot be aggregated")
         if function not in functions_of(field.shape):
             known = ", ".join(functions_of(field.shape))
             raise PathError(f"{function} does not apply to {'.'.join(names)}. Use one of {known}")
