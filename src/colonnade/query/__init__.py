@@ -35,7 +35,7 @@ from colonnade.query._ordering import (
     sortable_columns,
     sortable_paths,
 )
-from colonnade.query._page import Count, Page, ParentRow, key_clause
+from colonnade.query._page import Count, Page, Parent, ParentRow, key_clause
 from colonnade.query._parameters import DEFAULT_LIMIT, OPTIONS, Option, PageReader
 from colonnade.query._path_reader import PathError
 from colonnade.query._paths import FieldPath
@@ -86,6 +86,7 @@ __all__ = [
     "Page",
     "PageReader",
     "Parameter",
+    "Parent",
     "ParentRow",
     "PathError",
     "QueryableTable",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -43,6 +43,27 @@ There, the planner's estimate would reveal rows of others, and an exact count ma
 SelectT = TypeVar("SelectT", bound=Select[Any])
 
 
+class Parent(Protocol):
+    """What a page lists the rows of: without it, the page is a 404."""
+
+    @property
+    def name(self) -> str:
+        """The name of the model, for the 404."""
+
+    @property
+    def structure(self) -> str:
+        """A key that pages with the same SQL share."""
+
+    def narrow(self, statement: Select[Any], source: FromClause, page: "Page") -> Select[Any]:
+        """Restrict ``statement`` to the rows of ``source`` that belong to the parent."""
+
+    def exists(self, scopes: Scopes) -> ColumnElement[bool]:
+        """The condition that the parent exists and is in scope."""
+
+    def parameters(self) -> dict[str, Any]:
+        """The values of the parameters in the conditions, by name."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ParentRow:
     """The row whose related rows a request lists.
@@ -56,6 +77,16 @@ class ParentRow:
     shape: Shape
     relation: RelationShape
     key: tuple[Any, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+        return self.shape.model.__name__
+
+    @property
+    def structure(self) -> str:
+        """The name of the relation."""
+        return self.relation.name
 
     def narrow(self, statement: Select[Any], source: FromClause, page: "Page") -> Select[Any]:
         """Restrict ``statement`` to the rows of ``source`` that the relation leads to."""
@@ -112,7 +143,8 @@ class Page:
         scopes: The scopes of the request.
         conditions: Conditions of the program: see ``where``.
         fingerprint: The filters and the ordering as text. A cursor is valid for one fingerprint.
-        parent: The row whose related rows are listed; None for the rows of the table.
+        parent: The row whose related rows are listed, or those in the path of the Resource; None
+            for all rows of the table.
         url: Path and query string of the request, for links to other pages.
         context: Data that the code which answers the request keeps with the page.
 
@@ -159,7 +191,7 @@ class Page:
     scopes: Scopes = NO_SCOPES
     conditions: tuple[ColumnElement[bool], ...] = ()
     fingerprint: str = ""
-    parent: "ParentRow | None" = None
+    parent: Parent | None = None
     url: str = ""
     context: object = None
 
@@ -317,7 +349,7 @@ class Page:
         )
         counted = self.count if self.is_counted else None
         shown = (self.fields, self.include, counted, self.offset > 0)
-        parent = None if self.parent is None else self.parent.relation.name
+        parent = None if self.parent is None else self.parent.structure
         return self.filter.node, ordering, nulls, shown, scopes, parent
 
     @property

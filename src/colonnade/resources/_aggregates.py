@@ -1,6 +1,7 @@
 """The aggregate operation: groups of the rows of a table, counted and summed by the database."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import Request, Response
@@ -12,7 +13,7 @@ from colonnade.errors import QueryError, error_entry
 from colonnade.query import Page, named_tables
 from colonnade.query.groups import MAX_GROUPS, GroupedPage, GroupReader
 from colonnade.resources._page_links import link_header, page_links
-from colonnade.resources._reads import page_values, query_of, url_of
+from colonnade.resources._reads import page_values, query_of, url_of, with_parent
 from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.responses._bodies import JSONBody
 from colonnade.resources.responses._problems import Problem
@@ -59,6 +60,8 @@ class AggregateOperations:
         query = query_of(request, self.reader.knows)
         scopes = self.table_context.scopes(request)
         page = self.reader.read(query, scopes, url_of(request))
+        above = self.table_context.path_columns.above(request)
+        page = page if above is None else replace(page, parent=above)
         self._refuse_errors(page)
         view, row = await self._load(context_of(request), page)
         body = row.body.encode() if view.is_exact else view.render_all(from_json(row.body))
@@ -109,6 +112,8 @@ class AggregateOperations:
         except FAILURES as error:
             _name_cause(error, page)
             raise
+        if page.parent is not None and not row.parent:
+            raise Problem(404, f"{page.parent.name} not found.", kind="not_found")
         if row.groups > MAX_GROUPS:
             message = (
                 f"The request has more than {MAX_GROUPS:,} groups. Filter the rows, or group by "
@@ -121,7 +126,7 @@ class AggregateOperations:
 
     def _plan(self, page: GroupedPage, view: GroupView) -> Plan:
         page = page.with_groups()
-        statement = page_statement(page, view, self.table_context.backend)
+        statement = with_parent(page, page_statement(page, view, self.table_context.backend))
         statement = statement.add_columns(page.number_of_groups().label("groups"))
         return Plan(statement, one_off=page.filter.is_long, max_bytes=MAX_ANSWER_BYTES)
 

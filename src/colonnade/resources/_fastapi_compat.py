@@ -66,6 +66,21 @@ def declared_query_names(route: Any) -> frozenset[str]:
     return names
 
 
+def declared_path_names(route: Any) -> frozenset[str]:
+    """Return the names of the path parameters that an endpoint and its dependencies declare.
+
+    Args:
+        route: A route of FastAPI.
+    """
+    return frozenset(_path_names(route.dependant))
+
+
+def _path_names(dependant: Dependant) -> Iterator[str]:
+    yield from (parameter.alias for parameter in dependant.path_params)
+    for dependency in dependant.dependencies:
+        yield from _path_names(dependency)
+
+
 def _query_names(dependant: Any) -> Iterator[str]:
     if not isinstance(dependant, Dependant):
         return

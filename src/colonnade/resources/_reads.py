@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote
 
 from fastapi import Request, Response
 from pydantic_core import from_json
-from sqlalchemy import CTE, BigInteger, bindparam, cast, func, literal_column, select
+from sqlalchemy import CTE, BigInteger, Select, bindparam, cast, func, literal_column, select
 from sqlalchemy import Table as SQLTable
 
 from colonnade.backends import Backend
@@ -233,12 +233,14 @@ class ReadOperations:
 
     def requested_page(self, request: Request) -> Page:
         """Return the page of the table that a request asks for: see ``requested_page``."""
-        return requested_page(
+        page = requested_page(
             self.reader,
             self.table_context,
             request,
             has_absolute_links=self.contract.has_absolute_links,
         )
+        above = self.table_context.path_columns.above(request)
+        return page if above is None else replace(page, parent=above)
 
     async def page(self, context: RequestContext, page: Page) -> Response:
         """Respond with a page of the table."""
@@ -252,7 +254,10 @@ class ReadOperations:
             plan, values = _page_plan(page, view, self.table_context.backend), page_values(page)
         else:
             plan = self._row_plan(view, page.scopes)
-            values = {**key_parameters(self.table_context.key(key)), **dict(page.scopes.binds())}
+            table_context, scopes = self.table_context, page.scopes
+            outer = scopes.values(table_context.shape.table)
+            row_key = table_context.key(key, outer=outer)
+            values = {**key_parameters(row_key), **dict(scopes.binds())}
         async with self.table_context.db.async_engine.connect() as connection:
             return await connection.run_sync(explain, plan.statement, values)
 
@@ -354,7 +359,7 @@ async def respond_with_page(
     try:
         page, row = await _load_page(context, table_context, page, view)
         if page.parent is not None and not row.parent:
-            raise table_context.not_found()
+            raise Problem(404, f"{page.parent.name} not found.", kind="not_found")
         body = render_rows(view, row.body)
     except FAILURES as error:
         rows = partial(rows_of_page, page)
@@ -421,10 +426,15 @@ def page_values(page: Page) -> dict[str, Any]:
     return values
 
 
+def with_parent(page: Page, statement: Select[Any]) -> Select[Any]:
+    """Return the statement of a page with the column ``parent``: whether its parent exists."""
+    if page.parent is None:
+        return statement
+    return statement.add_columns(page.parent.exists(page.scopes).label("parent"))
+
+
 def _page_plan(page: Page, view: View, backend: Backend) -> Plan:
-    statement = page_statement(page, view, backend)
-    if page.parent is not None:
-        statement = statement.add_columns(page.parent.exists(page.scopes).label("parent"))
+    statement = with_parent(page, page_statement(page, view, backend))
     return Plan(statement, one_off=page.filter.is_long, max_bytes=MAX_ANSWER_BYTES)
 
 

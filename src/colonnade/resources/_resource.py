@@ -22,6 +22,7 @@ from colonnade.resources._documented_queries import document_query
 from colonnade.resources._explain import Explanation
 from colonnade.resources._hook_decorators import HookDecorators
 from colonnade.resources._operation_prefixes import choose_operation_prefix
+from colonnade.resources._path_columns import PathColumns
 from colonnade.resources._reached_tables import ReachedTables
 from colonnade.resources._reads import ReadOperations
 from colonnade.resources._resource_checks import (
@@ -155,7 +156,9 @@ class Resource(HookDecorators, APIRouter):
         deadline: Maximum time in seconds that a request waits for the database, 30 by default; None
             for no limit. An aggregate waits for at most 5 seconds in any case.
         studio: How Studio shows the rows: the name of the table, its columns and its search.
-        prefix: The path; the plural of the model's name by default.
+        prefix: The path; the plural of the model's name by default. A parameter that is a column,
+            ``/books/{book_id}/reviews``, restricts the Resource to the rows with this value, which
+            new rows get.
         tags: Tags in the OpenAPI document; the prefix by default.
         responses: Additional responses of all routes, for the OpenAPI document.
         deprecated: Whether the OpenAPI document marks the routes as deprecated.
@@ -248,7 +251,7 @@ class Resource(HookDecorators, APIRouter):
         path = f"/{path_of(model.__name__)}" if prefix is None else prefix
         super().__init__(
             prefix=path,
-            tags=tags or [path.strip("/")],
+            tags=tags or [path.rpartition("}")[2].strip("/") or path_of(model.__name__)],
             dependencies=None if isinstance(dependencies, Mapping) else list(dependencies),
             route_class=ResourceRoute,
             responses=responses,
@@ -257,6 +260,7 @@ class Resource(HookDecorators, APIRouter):
         )
         self._operation_prefix = choose_operation_prefix(self)
         self.routes: Routes = Routes(self._generate_routes, self._complete, self._replaced_keys)
+        self._path_columns = PathColumns(self._shape, path)
         # Every path of this router contains it, wherever the router is included.
         self._path_prefix = path.partition("{")[0]
         self.db = db
@@ -384,6 +388,7 @@ class Resource(HookDecorators, APIRouter):
             update,
             scoped=self._scoped,
             write_scoped=self._write_scoped,
+            path_columns=self._path_columns,
             deadline=self._deadline,
         )
         return ReadOperations(table_context, self._contract)
@@ -417,6 +422,7 @@ class Resource(HookDecorators, APIRouter):
         return [
             *self._schemas.read_dependencies(),
             *_scoping.dependencies(self.db, tables, self._shape.table),
+            *self._path_columns.dependencies(),
         ]
 
     def query(self, request: Request) -> Page:
@@ -435,6 +441,7 @@ class Resource(HookDecorators, APIRouter):
             RequestValidationError: 422, the query string is not valid.
         """
         reads = self._schemas.requested_reads(request)
+        self._path_columns.narrow(request)
         try:
             page = reads.requested_page(request)
         except QueryError as error:
@@ -531,7 +538,7 @@ class Resource(HookDecorators, APIRouter):
                 action.endpoint(
                     lambda: next(self._schemas.contexts()),
                     self.writable,
-                    openapi.path_parameter("key", self._shape.primary_key)["schema"],
+                    openapi.path_parameter("key", self._path_columns.key_columns)["schema"],
                 ),
                 methods=["POST"],
                 name=f"{function.__name__}_{snake(self.model.__name__)}",
@@ -541,6 +548,7 @@ class Resource(HookDecorators, APIRouter):
                 dependencies=[
                     *([] if update is None else [Depends(update.required)]),
                     *self._guards.get("update", ()),
+                    *self._path_columns.dependencies(),
                     *dependencies,
                 ],
             )
@@ -616,6 +624,7 @@ class Resource(HookDecorators, APIRouter):
             f"{name} of a Resource of {self.model.__name__}",
             self.db,
             self._shape,
+            self._path_columns,
             scoped=self._scoped,
             write_scoped=writing and self._write_scoped,
         )
@@ -735,10 +744,13 @@ class Resource(HookDecorators, APIRouter):
             _scoping.write_dependencies(self.db, reached.written),
             self._idempotency,
             self._operation_prefix,
+            self._path_columns,
             self._aggregate_exclude,
         )
         builder = RouteBuilder(self, first.table_context, options)
         routes, links = generated_routes(builder, variants)
+        for route in routes[:1]:
+            self._path_columns.check(route)
         linked = [table for link in links for table in link.tables()]
         _scoping.mark_used(self.db, linked, by)
         _scoping.mark_used(self.db, [link.table for link in links], by, "write")

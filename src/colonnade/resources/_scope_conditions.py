@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, true
 from colonnade.database import Database
 from colonnade.models import Shape
 from colonnade.resources import _scoping
+from colonnade.resources._path_columns import PathColumns
 from colonnade.resources._table_context import refuse_without_access
 from colonnade.resources.routes._route import ResourceRoute
 
@@ -23,15 +24,24 @@ class ScopeCondition:
         name: The name of the dependency, for errors.
         db: The database of the table.
         shape: The table.
+        path_columns: The columns in the path of the Resource.
         scoped: Whether the scope of the table applies.
         write_scoped: Whether its write scope applies.
     """
 
     def __init__(
-        self, name: str, db: Database, shape: Shape, *, scoped: bool, write_scoped: bool
+        self,
+        name: str,
+        db: Database,
+        shape: Shape,
+        path_columns: PathColumns,
+        *,
+        scoped: bool,
+        write_scoped: bool,
     ) -> None:
         self._db = db
         self._shape = shape
+        self._path_columns = path_columns
         self._tables = (shape.table,) if scoped else ()
         self._written = (shape.table,) if write_scoped else ()
         by = f"the dependency {name}"
@@ -59,6 +69,7 @@ class ScopeCondition:
         Raises:
             Problem: 403, the scope denies access to the table.
         """
+        self._path_columns.narrow(request)
         scopes = _scoping.scopes_of(request, self._db, lambda: self._tables, self._written)
         refuse_without_access(scopes, self._shape)
         scope = scopes.written(self._shape.table)

@@ -30,6 +30,9 @@ _SCOPES_KEYS: dict[Access, str] = {"read": "colonnade.scopes", "write": "colonna
 _ARGUMENTS: dict[Access, str] = {"read": "scope", "write": "write_scope"}
 """The arguments of a Resource."""
 
+_NARROWING_KEY = "colonnade.narrowed_scopes"
+"""Key in the ASGI scope: what routes narrowed the scopes by, by table."""
+
 VARY_KEY = "colonnade.vary"
 """Key in the ASGI scope: the headers that the request's scopes depend on."""
 
@@ -96,7 +99,9 @@ class _ScopeDependency:
         vary(request, self._headers, response)
 
     def _store(self, request: Request, scope: Scope) -> None:
-        request.scope.setdefault(self._key, {})[self._shape.table] = scope
+        narrowing = request.scope.get(_NARROWING_KEY, {}).get(self._shape.table)
+        stored = request.scope.setdefault(self._key, {})
+        stored[self._shape.table] = scope if narrowing is None else scope.narrowed(narrowing)
 
 
 class _OptionalScopeDependency(_ScopeDependency, OptionalDependency):
@@ -244,11 +249,36 @@ def scopes_of(
     """
     declared = _scope_registries(db)
     read, write = declared["read"].scopes, declared["write"].scopes
-    if not read and not write:
+    narrowed = request.scope.get(_NARROWING_KEY, ())
+    if not read and not write and not narrowed:
         return NO_SCOPES
-    scopes = _scopes_of(request, read, tables(), "read") if read else {}
+    scopes = _scopes_of(request, read, (*tables(), *narrowed), "read") if read or narrowed else {}
     write_scopes = _scopes_of(request, write, written, "write") if write else {}
     return Scopes(scopes, write_scopes) if scopes or write_scopes else NO_SCOPES
+
+
+def stored_scopes(request: Request) -> Mapping[Table, Scope]:
+    """Return the scopes that the dependencies of a request have stored, by table."""
+    stored: Mapping[Table, Scope] = request.scope.get(_SCOPES_KEYS["read"], {})
+    return stored
+
+
+def narrow(request: Request, scope: Scope) -> bool:
+    """Narrow the scope of a table for a request, also for a Resource that is ``Unscoped``.
+
+    Returns:
+        Whether the request may still access rows, if it could before.
+    """
+    narrowing = request.scope.setdefault(_NARROWING_KEY, {})
+    earlier = narrowing.get(scope.table)
+    narrowing[scope.table] = scope if earlier is None else earlier.narrowed(scope)
+    scopes = request.scope.setdefault(_SCOPES_KEYS["read"], {})
+    declared: Scope | None = scopes.get(scope.table)
+    if declared is not None and declared.refused:
+        return True  # with its error
+    narrowed = scope if declared is None else declared.narrowed(scope)
+    scopes[scope.table] = narrowed
+    return not narrowed.refused
 
 
 def _scopes_of(

@@ -1,7 +1,7 @@
 """``ResourceContext``: the table of a Resource, and what its operations share."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel
@@ -14,6 +14,7 @@ from colonnade.errors import DatabaseError
 from colonnade.models import Shape
 from colonnade.query import QueryableTable, Scopes
 from colonnade.resources import _scoping
+from colonnade.resources._path_columns import PathColumns
 from colonnade.resources._sessions import in_session
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._disconnect import DEADLINE, DeadlineError, cancel_on_disconnect
@@ -61,6 +62,7 @@ class ResourceContext(TableContext):
         update: The schema of an update.
         scoped: Whether the scope of the table applies.
         write_scoped: Whether its write scope applies.
+        path_columns: The columns that are parameters in the path of the Resource.
         deadline: Maximum time in seconds that a request waits for the database; None for no limit.
     """
 
@@ -73,10 +75,37 @@ class ResourceContext(TableContext):
         *,
         scoped: bool = True,
         write_scoped: bool = True,
+        path_columns: PathColumns,
         deadline: float | None = DEADLINE,
     ) -> None:
-        super().__init__(db, queryable, create, update, scoped=scoped, write_scoped=write_scoped)
+        super().__init__(
+            db,
+            queryable,
+            create,
+            update,
+            scoped=scoped,
+            write_scoped=write_scoped,
+            outer_columns=path_columns.columns.keys(),
+        )
+        self.path_columns = path_columns
         self.deadline = deadline
+
+    def key_of(
+        self, request: Request, segment: str | None = None, loc: tuple[Any, ...] = ()
+    ) -> tuple[Any, ...]:
+        """Parse the key of a row that a request names.
+
+        Args:
+            request: The request.
+            segment: The text of the key; by default, that in the path.
+            loc: Its location, for errors.
+
+        Raises:
+            Problem: 404, no row can have the key.
+            QueryError: The key does not have the types of its columns.
+        """
+        text = request.path_params[self.keys.name] if segment is None else segment
+        return self.key(text, loc, self.path_columns.values(request))
 
     def scopes(self, request: Request, *, writing: bool = False) -> Scopes:
         """Return the scopes of a request.

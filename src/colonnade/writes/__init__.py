@@ -48,7 +48,7 @@ from colonnade.writes.parsing._upsert_options import (
     invalid_option,
 )
 from colonnade.writes.parsing._upserts import UpsertParser
-from colonnade.writes.rules._foreign_keys import ForeignKeys, missing_reference
+from colonnade.writes.rules._foreign_keys import ForeignKeys, Reference, missing_reference
 from colonnade.writes.statements._inserts import upsert
 
 __all__ = [
@@ -78,6 +78,7 @@ __all__ = [
     "NestedRow",
     "NestedWriter",
     "Provided",
+    "Reference",
     "RejectedError",
     "RelationChanges",
     "RowByRowError",

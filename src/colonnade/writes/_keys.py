@@ -7,7 +7,7 @@ which clients would resolve as relative paths. ``~4`` is the empty string.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +23,8 @@ _RESERVED_NAMES = frozenset(("target", "body", "request"))
 OUT_OF_RANGE = frozenset(("less_than_equal", "greater_than_equal", "int_parsing_size"))
 """Pydantic's error types for integers that are out of range for a column."""
 
+NO_VALUES: Mapping[str, Any] = {}
+
 _ESCAPES = {"~": "~0", "/": "~1", ",": "~2"}
 _UNESCAPES = {"0": "~", "1": "/", "2": ",", "3": ".", "4": ""}
 _SAFE = "@:!$'()*,~"
@@ -34,11 +36,18 @@ class Keys:
 
     Args:
         columns: The columns of the key.
+        outer: The fields of columns whose values are elsewhere in the path.
+
+    Attributes:
+        columns: The columns in the segment.
     """
 
-    def __init__(self, columns: tuple[ColumnShape, ...]) -> None:
-        self.columns = columns
-        self._read = [_reader(column) for column in columns]
+    def __init__(
+        self, columns: tuple[ColumnShape, ...], outer: Collection[str] = frozenset()
+    ) -> None:
+        self._all = columns
+        self.columns = tuple(column for column in columns if column.name not in outer)
+        self._read = [_reader(column) for column in self.columns]
 
     @property
     def name(self) -> str:
@@ -49,8 +58,12 @@ class Keys:
         )
         return name if is_usable else "key"
 
-    def read(self, segment: str) -> tuple[Any, ...] | None:
+    def read(self, segment: str, outer: Mapping[str, Any] = NO_VALUES) -> tuple[Any, ...] | None:
         """Decode the key in a path segment; None if no row can have it.
+
+        Args:
+            segment: The segment.
+            outer: The values of the columns that are not in it, by field.
 
         Raises:
             pydantic.ValidationError: A part does not have the type of its column.
@@ -62,11 +75,17 @@ class Keys:
         if any(text is None or "\0" in text for text in texts):
             return None
         try:
-            return tuple(read(text) for read, text in zip(self._read, texts, strict=True))
+            values = tuple(read(text) for read, text in zip(self._read, texts, strict=True))
         except ValidationError:
             raise
         except ValueError:
             return None  # not base64
+        if len(values) == len(self._all):
+            return values
+        rest = iter(values)
+        return tuple(
+            next(rest) if column in self.columns else outer[column.name] for column in self._all
+        )
 
     def is_out_of_range(self, error: ValidationError) -> bool:
         """Whether a key has the right types, but is out of range for its columns."""
@@ -81,9 +100,11 @@ class Keys:
         """Encode a key as a path segment, quoted for a URL.
 
         Args:
-            values: The values of the key in their JSON form, in the order of the columns.
+            values: The values of the whole key in their JSON form, in the order of its columns.
         """
-        return quote(",".join(_escaped(str(value)) for value in values), safe=_SAFE)
+        pairs = zip(self._all, values, strict=True)
+        shown = (str(value) for column, value in pairs if column in self.columns)
+        return quote(",".join(map(_escaped, shown)), safe=_SAFE)
 
 
 def _reader(column: ColumnShape) -> Callable[[Any], Any]:

@@ -1,6 +1,6 @@
 """``TableContext``: a table, and what all writes of it share."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from colonnade.query import Includes, QueryableTable, read_includes
 from colonnade.rows import MAX_ERRORS, BodyReader, View
 from colonnade.writes._errors import RejectedError, field_error
 from colonnade.writes._etags import ETags
-from colonnade.writes._keys import Keys
+from colonnade.writes._keys import NO_VALUES, Keys
 from colonnade.writes._plan_cache import PlanCache
 
 MAX_VIEWS = 200
@@ -65,11 +65,13 @@ class TableContext:
         *,
         scoped: bool = True,
         write_scoped: bool = True,
+        outer_columns: Collection[str] = frozenset(),
     ) -> None:
         self.db = db
         self.queryable = queryable
         self.shape: Shape = queryable.shape
-        self.keys = Keys(self.shape.primary_key)
+        self.outer_columns = frozenset(outer_columns)
+        self.keys = Keys(self.shape.primary_key, outer_columns)
         self.create = BodyReader(self.shape, create, complete=True)
         self.update = BodyReader(self.shape, update, complete=False)
         self._plans: dict[Backend, PlanCache] = {}
@@ -152,15 +154,22 @@ class TableContext:
         """The tables whose write scopes apply to a write of this table."""
         return (self.shape.table,) if self._write_scoped else ()
 
-    def key(self, segment: str, loc: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+    def key(
+        self, segment: str, loc: tuple[Any, ...] = (), outer: Mapping[str, Any] = NO_VALUES
+    ) -> tuple[Any, ...]:
         """Parse a key from the path, or from ``loc``.
+
+        Args:
+            segment: The text of the key.
+            loc: Its location; by default, the path.
+            outer: The values of the outer columns, by field.
 
         Raises:
             RejectedError: 404, no row can have the key.
             QueryError: The key does not have the types of its columns.
         """
         try:
-            key = self.keys.read(segment)
+            key = self.keys.read(segment, outer)
         except ValidationError as error:
             if self.keys.is_out_of_range(error):
                 raise self.not_found() from None

@@ -64,7 +64,7 @@ class Body(DocumentedAs):
         """The model of the body or of an item; it is made with the document."""
         name = self.schema.__name__
         if self.exclude:
-            changed_name = name.removesuffix("Create") + self.changed_name
+            changed_name = name.removesuffix("Create").removesuffix("Update") + self.changed_name
             return _changed(self.schema, changed_name, self.exclude)
         if self.extra_columns:
             return _changed(self.schema, f"{name}WithKey", extra=self.extra_columns)

@@ -12,6 +12,7 @@ from colonnade._owner_caches import cached_by_owner
 from colonnade.resources.openapi._bodies import Body, body_example
 from colonnade.resources.openapi._documented_as import DocumentedAs, Refs
 from colonnade.resources.openapi._examples import NoExampleError
+from colonnade.resources.openapi._named_values import component_name
 from colonnade.resources.openapi._nested_models import (
     body_model,
     enabled_verbs,
@@ -39,8 +40,15 @@ def row_body(
     """
     if table.relations:
         return _NestedBody(table, kind, max_items, mentioned)
-    schema = getattr(table.table_context, kind).schema
-    return Body(schema, max_items=max_items, mentioned=mentioned)
+    schema, outer = getattr(table.table_context, kind).schema, table.table_context.outer_columns
+    above = "And".join(component_name(name.removesuffix("_id")) for name in sorted(outer))
+    return Body(
+        schema,
+        exclude=outer,
+        max_items=max_items,
+        changed_name=f"{kind.capitalize()}In{above}",
+        mentioned=mentioned,
+    )
 
 
 def related_body(relation: NestedRelation) -> Body:

@@ -121,7 +121,8 @@ class _Models:
             kind: Kind = "create" if suffix.startswith("Create") else "update"
             schema = getattr(owner.table_context, kind).schema
             doc = f"{schema.__doc__ or ''} Relations can be nested {MAX_DEPTH} levels deep."
-            return self._row(owner, kind, f"{_component(owner)}{suffix}", doc.strip())
+            name, omitted = f"{_component(owner)}{suffix}", owner.table_context.outer_columns
+            return self._row(owner, kind, name, doc.strip(), omitted)
         if suffix == "Create":
             return self._created(owner)
         if suffix == "Update":

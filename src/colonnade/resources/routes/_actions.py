@@ -133,7 +133,8 @@ class Action:
             keys: list[str] = values.pop(_KEYS)
             condition: ColumnElement[bool] = values.pop(_WRITABLE)
             table = context()
-            wanted = list(dict.fromkeys(table.key(text, ("query", "key")) for text in keys))
+            loc = ("query", "key")
+            wanted = list(dict.fromkeys(table.key_of(request, text, loc) for text in keys))
 
             async def work(session: AsyncSession, _: RunStatements) -> Any:
                 rows = await _locked_rows(session, table.shape, wanted, condition)

@@ -151,11 +151,11 @@ class GeneratedRoutes:
         )
 
     def _add_read(self) -> None:
-        reads, table_context, key = self.reads, self.table_context, self.builder.key
+        reads, table_context = self.reads, self.table_context
         component = self.builder.component_name()
 
         async def read_row(request: Request) -> Response:
-            return await reads.row(request, table_context.key(request.path_params[key]))
+            return await reads.row(request, table_context.key_of(request))
 
         responses = openapi.responses(404, 409, headers=("ETag",), description="The row")
         responses[304] = {"description": "The client has the current version"}
@@ -176,11 +176,11 @@ class GeneratedRoutes:
         )
 
     def _add_update(self) -> None:
-        writes, table_context, key = self.writes, self.table_context, self.builder.key
+        writes, table_context = self.writes, self.table_context
         status = self.contract.status_of("update")
 
         async def update_row(request: Request, body: Any) -> Response:
-            return await writes.update(request, table_context.key(request.path_params[key]))
+            return await writes.update(request, table_context.key_of(request))
 
         self.builder.add(
             self.builder.row_path,
@@ -202,11 +202,11 @@ class GeneratedRoutes:
         )
 
     def _add_delete(self) -> None:
-        writes, table_context, key = self.writes, self.table_context, self.builder.key
+        writes, table_context = self.writes, self.table_context
         status = self.contract.status_of("delete")
 
         async def delete_row(request: Request) -> Response:
-            return await writes.delete(request, table_context.key(request.path_params[key]))
+            return await writes.delete(request, table_context.key_of(request))
 
         self.builder.add(
             self.builder.row_path,
@@ -275,7 +275,8 @@ class GeneratedRoutes:
             )
         if "update" in operations:
             table_context = self.table_context
-            keys = dict(zip(table_context.key_names, table_context.shape.primary_key, strict=True))
+            pairs = zip(table_context.key_names, table_context.shape.primary_key, strict=True)
+            keys = {name: each for name, each in pairs if each in table_context.keys.columns}
             body = openapi.Body(
                 self.table_context.update.schema, extra_columns=keys, max_items=max_rows
             )
@@ -304,6 +305,6 @@ class GeneratedRoutes:
                 responses=openapi.responses(404, 409, success=status_of("delete")),
                 status=status_of("delete"),
                 parameters=lambda: [
-                    openapi.keys_parameter(max_rows, self.table_context.shape.primary_key)
+                    openapi.keys_parameter(max_rows, self.table_context.keys.columns)
                 ],
             )

@@ -86,7 +86,7 @@ class RelationRoutes:
         return targets
 
     def _add_list(self, name: str, target: RelationTarget) -> None:
-        table_context, reads, key = self.table_context, self.reads, self.builder.key
+        table_context, reads = self.table_context, self.reads
         relation = target.relation
         relation_list = _RelationList(table_context, target, self.contract)
         reader = relation_list.reader
@@ -94,7 +94,7 @@ class RelationRoutes:
         component = self.builder.component_name(name)
 
         async def list_related(request: Request) -> Response:
-            row_key = table_context.key(request.path_params[key])
+            row_key = table_context.key_of(request)
             if is_tree and (depth := _depth(request)) is not None:
                 return await reads.tree(request, row_key, relation, depth)
             return await relation_list.respond(request, row_key)
@@ -125,7 +125,7 @@ class RelationRoutes:
 
     def _add_create(self, nested: NestedRelation) -> None:
         """Add the route that creates a row in a relation, if its Resource creates rows."""
-        target, options, key = resource_table(nested.target), self.builder.options, self.builder.key
+        target, options = resource_table(nested.target), self.builder.options
         needs_link = nested.side == "links"
         if "create" not in target.enabled or (needs_link and "link" not in options.operations):
             return
@@ -134,7 +134,7 @@ class RelationRoutes:
         name, words = nested.name, words_of(self.builder.name)
 
         async def create_related(request: Request, body: Any) -> Response:
-            row_key = self.table_context.key(request.path_params[key])
+            row_key = self.table_context.key_of(request)
             return await create.respond(request, row_key)
 
         self.builder.add(
@@ -164,7 +164,7 @@ class RelationRoutes:
         return _scoping.write_dependencies(self.table_context.db, tables, optional=True)
 
     def _add_links(self, name: str, operations: LinkOperations) -> None:
-        table_context, key, link = self.table_context, self.builder.key, operations.table
+        table_context, link = self.table_context, operations.table
         self.links.append(link)
         known = {scope.dependency for scope in self.builder.options.scopes}
         own_table = table_context.shape.table
@@ -174,11 +174,11 @@ class RelationRoutes:
         status = operations.status
 
         async def put_link(request: Request, body: Any = None) -> Response:
-            row_key = table_context.key(request.path_params[key])
+            row_key = table_context.key_of(request)
             return await operations.put(request, row_key, request.path_params["target"])
 
         async def delete_link(request: Request) -> Response:
-            row_key = table_context.key(request.path_params[key])
+            row_key = table_context.key_of(request)
             return await operations.delete(request, row_key, request.path_params["target"])
 
         endpoint: Callable[..., Any] = put_link

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 from colonnade.models import Idempotency, snake
 from colonnade.resources import openapi
 from colonnade.resources._hook_parameters import hook_dependencies
+from colonnade.resources._path_columns import PathColumns
 from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.contract._contract import Contract
 from colonnade.resources.openapi._named_values import component_name
@@ -59,6 +60,7 @@ class ResourceOptions:
     write_scopes: list[params.Depends]
     idempotency: type[Idempotency] | None
     operation_prefix: str
+    path_columns: PathColumns
     aggregate_exclude: tuple[str, ...] = ()
 
 
@@ -128,13 +130,16 @@ class RouteBuilder:
             needed += self.options.write_scopes
         if needed:
             responses = {403: openapi.responses(403)[403], **responses}
+        path_columns = self.options.path_columns
+        if path_columns:
+            responses = {404: openapi.responses(404)[404], **responses}
         unreachable = self.options.contract.unreachable
         if method not in {"GET", "DELETE"}:
             responses = openapi.with_unreachable(responses, unreachable)
         router = self.router
         route = route_class(
             router.prefix + path,
-            endpoint,
+            path_columns.endpoint(endpoint),
             response_model=None if status == NO_CONTENT else response_model,
             status_code=status,
             tags=list(router.tags),
@@ -152,7 +157,9 @@ class RouteBuilder:
             name=name,
             include_in_schema=router.include_in_schema and include_in_schema,
             dependency_overrides_provider=router.dependency_overrides_provider,
-            openapi_extra=openapi.LazyParameters(parameters),
+            openapi_extra=openapi.LazyParameters(
+                lambda: [*path_columns.documented(), *parameters()]
+            ),
             generate_unique_id_function=self._unique_id(),
         )
         route.db = self.table_context.db
@@ -177,7 +184,7 @@ class RouteBuilder:
 
     def key_parameter(self) -> dict[str, Any]:
         """Return the documented path parameter for the key of a row."""
-        return openapi.path_parameter(self.key, self.table_context.shape.primary_key)
+        return openapi.path_parameter(self.key, self.table_context.keys.columns)
 
 
 def with_body(endpoint: Endpoint, body: openapi.Body, default: Any = ...) -> Endpoint:

@@ -118,11 +118,11 @@ class UpsertRoutes:
         Raises:
             ModelError: The database generates the key, or the create schema lacks a part of it.
         """
-        writes, table_context, key = self.writes, self.table_context, self.builder.key
+        writes, table_context = self.writes, self.table_context
         self._require_key()
 
         async def replace_row(request: Request, body: Any) -> Response:
-            return await writes.replace(request, self._new_key(request.path_params[key]))
+            return await writes.replace(request, self._new_key(request))
 
         key_names = frozenset(column.name for column in table_context.shape.primary_key)
         body = openapi.Body(table_context.create.schema, exclude=key_names, changed_name="Replace")
@@ -145,14 +145,14 @@ class UpsertRoutes:
         )
         self._share_replacement()
 
-    def _new_key(self, segment: str) -> Key:
+    def _new_key(self, request: Request) -> Key:
         """Parse the key of a row that may not exist yet.
 
         Raises:
             QueryError: 422, no row can have the key.
         """
         try:
-            return self.table_context.key(segment)
+            return self.table_context.key_of(request)
         except Problem:
             message = f"No {self.table_context.name} can have this key"
             raise QueryError([error_entry("key", ("path", self.builder.key), message)]) from None

@@ -102,7 +102,8 @@ class RequestParser:
         if not segments:
             raise QueryError([error_entry("batch", ("query", "key"), usage)])
         check_batch_size(len(segments), self._max_rows, ("query", "key"))
-        keys = [self._table_context.key(segment, ("query", "key")) for segment in segments]
+        key_of, loc = self._table_context.key_of, ("query", "key")
+        keys = [key_of(request, segment, loc) for segment in segments]
         return self._rows.delete(keys, scopes)
 
 

@@ -80,7 +80,7 @@ class RowParser:
         """
         changes = [
             Change("update", values, scopes, key, body=instance)
-            for key, values, instance in self._keyed_rows(body)
+            for key, values, instance in self._keyed_rows(body, scopes)
         ]
         return ChangeSet("update", changes, scopes)
 
@@ -108,7 +108,7 @@ class RowParser:
         """The values that the scopes give a new row."""
         return scopes.values(self._table_context.shape.table)
 
-    def _keyed_rows(self, body: bytes) -> list[tuple[Key, Values, BaseModel]]:
+    def _keyed_rows(self, body: bytes, scopes: Scopes) -> list[tuple[Key, Values, BaseModel]]:
         try:
             payload = self._table_context.update.parse_json(body or b"null")
         except ValueError as error:
@@ -116,11 +116,14 @@ class RowParser:
         if not isinstance(payload, list):
             raise _batch_error(("body",), "The body must be a JSON array of objects")
         check_batch_size(len(payload), self._max_rows, ("body",))
+        columns, values = self._table_context.keys.columns, self._scope_values(scopes)
+        key = self._table_context.shape.primary_key
+        outer = {each.name: values[each.name] for each in key if each not in columns}
         errors: list[dict[str, Any]] = []
         rows = []
         for index, row in enumerate(payload):
             try:
-                rows.append(self._keyed_row(row, ("body", index)))
+                rows.append(self._keyed_row(row, ("body", index), outer))
             except QueryError as error:
                 errors += error.errors
             if len(errors) >= MAX_ERRORS:
@@ -129,7 +132,10 @@ class RowParser:
             raise QueryError(errors)
         return rows
 
-    def _keyed_row(self, row: Any, loc: tuple[Any, ...]) -> tuple[Key, Values, BaseModel]:
+    def _keyed_row(
+        self, row: Any, loc: tuple[Any, ...], outer: Mapping[str, Any]
+    ) -> tuple[Key, Values, BaseModel]:
+        """Parse a changed row with its key, of which ``outer`` has the columns in the path."""
         if not isinstance(row, dict):
             raise _batch_error(loc, "Each row must be a JSON object")
         rest = dict(row)
@@ -137,6 +143,9 @@ class RowParser:
         table_context = self._table_context
         columns = table_context.shape.primary_key
         for name, column in zip(table_context.key_names, columns, strict=True):
+            if name not in rest and column.name in outer:
+                key.append(outer[column.name])
+                continue
             if name not in rest:
                 raise _batch_error((*loc, name), "The key of the row is required")
             try:
