@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import String
 
 from colonnade import Database, Field, Resource, SQLModel
 from tests.query.lists import ids
@@ -131,3 +132,16 @@ def test_a_request_can_have_many_long_lists(items: TestClient) -> None:
     where: Any = {"or": [{"id__in": [4] * 1000}] * 32 + [{"id": 1}]}
     answer = items.get(f"/items?where={json.dumps(where, separators=(',', ':'))}")
     assert [row["id"] for row in answer.json()] == [1]
+
+
+def test_a_search_folds_both_texts_by_the_collation_of_the_column(db: Database) -> None:
+    class Note(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        title: str = Field(sa_type=String().with_variant(String(collation="C"), "postgresql"))
+
+    db.create_all()
+    with serving(Resource(Note, db)) as notes:
+        notes.post("/notes:batch", json=[{"title": "École"}, {"title": "école"}])
+        for text, expected in [("École", [1]), ("éC", [2]), ("COLE", [1, 2])]:
+            answer = notes.get("/notes", params={"title__icontains": text})
+            assert [row["id"] for row in answer.json()] == expected, text

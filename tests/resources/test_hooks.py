@@ -24,6 +24,19 @@ from tests.resources.sample_app import serving
 
 
 class TestHooks:
+    def test_the_problem_of_a_hook_is_the_answer(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        tasks = Resource(models.Task, db)
+
+        @tasks.before("create")
+        def refuse(values: dict[str, Any]) -> None:
+            raise Problem(409, "That one is closed.", kind="foreign_key")
+
+        with serving(tasks) as client:
+            refused = client.post("/tasks", json={"title": "a"})
+            assert (refused.status_code, refused.json()["detail"]) == (409, "That one is closed.")
+
     def test_hooks_run_in_the_transaction_of_the_write(
         self, db: Database, models: SimpleNamespace
     ) -> None:

@@ -415,7 +415,7 @@ class TestDeclarations:
         self, db: Database, models: SimpleNamespace
     ) -> None:
         reviews = Resource(models.Review, db, prefix="/books/{book}/reviews")
-        with pytest.raises(ModelError, match=r"\{book\}, which is no field of Review"):
+        with pytest.raises(ModelError, match=r"\{book\}, which is not a field of Review"):
             serving(reviews).__enter__()
 
     def test_a_dependency_may_read_other_parameters(

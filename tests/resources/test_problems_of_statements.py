@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Body, Depends, FastAPI, HTTPException
+from fastapi import Body, Depends, FastAPI, HTTPException, Response
 from fastapi.testclient import TestClient
 from sqlalchemy import literal_column
 from sqlalchemy.exc import NoResultFound
@@ -17,6 +17,8 @@ from colonnade import (
     Database,
     Field,
     Integer,
+    Page,
+    Resource,
     Session,
     SmallInteger,
     SQLModel,
@@ -27,6 +29,7 @@ from colonnade import (
     select,
     text,
 )
+from tests.resources.sample_app import serving
 
 _WIDE_ON_POSTGRESQL = Integer().with_variant(BigInteger(), "postgresql")
 CLIENT_ERRORS = {
@@ -265,6 +268,15 @@ def test_get_finds_whatever_the_database_can_store(db: Database) -> None:
         assert (session.get(Name, "a\0b") is not None) == on_sqlite
 
 
+@pytest.mark.asyncio
+async def test_get_of_a_read_only_session_knows_them_too(db: Database, boxes: type[Any]) -> None:
+    with db.session(read_only=True) as session:
+        assert session.get(boxes, 1) is not None
+        assert session.get(boxes, 10**30) is None
+    async with db.session(read_only=True) as async_session:
+        assert await async_session.get(boxes, 10**30) is None
+
+
 def test_get_knows_keys_of_every_form(db: Database, boxes: type[Any]) -> None:
     with db.session() as session:
         for key in (1, (1,), {"id": 1}):
@@ -276,3 +288,23 @@ def test_get_knows_keys_of_every_form(db: Database, boxes: type[Any]) -> None:
             assert session.get(boxes, key) is None
             with pytest.raises(NoResultFound):
                 session.get_one(boxes, key)
+
+
+def test_a_condition_of_an_endpoint_that_no_column_can_hold_is_a_422(
+    db: Database, boxes: type[Any]
+) -> None:
+    resource = Resource(boxes, db)
+    Query = Annotated[Page, Depends(resource.query)]
+
+    @resource.get("/of")
+    async def of_size(size: int, query: Query) -> Response:
+        return await resource.answer(query.where(col(boxes.size) == size))
+
+    @resource.get("/number")
+    async def number(size: int, query: Query) -> list[dict[str, Any]]:
+        return await resource.aggregate(query.where(col(boxes.size) == size))
+
+    with serving(resource) as client:
+        for path in ("of", "number"):
+            answer = client.get(f"{resource.prefix}/{path}?size={2**70}")
+            assert answer.status_code == 422, answer.text

@@ -27,7 +27,7 @@ from colonnade.agents._arguments import (
 )
 from colonnade.agents._keys import key_segment
 from colonnade.agents._requests import Answer, Caller
-from colonnade.database import error_kind_of
+from colonnade.database import CheckedKeySession, error_kind_of
 from colonnade.errors import DatabaseError
 from colonnade.models import Shape
 from colonnade.resources import GeneratedRoute, ServedTable, SharedSession
@@ -167,7 +167,10 @@ async def _together(
     async def _send_within(connection: AsyncConnection, request: _WriteRequest) -> Answer:
         # A commit or a rollback of a hook ends a savepoint, and not the transaction.
         async with AsyncSession(
-            connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
+            connection,
+            expire_on_commit=False,
+            join_transaction_mode="create_savepoint",
+            sync_session_class=CheckedKeySession,
         ) as session:
             shared = SharedSession(
                 session, is_new=False, db=db, is_trial=is_trial, is_combined=len(requests) > 1

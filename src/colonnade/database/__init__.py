@@ -9,6 +9,7 @@ from colonnade.database.connections._driver_config import Parameter
 from colonnade.database.connections._on_loop_close import OnLoopClose
 from colonnade.database.connections._urls import DatabaseURL, with_database
 from colonnade.database.statements._error_kinds import ErrorKind, error_kind_of
+from colonnade.database.statements._impossible_values import CheckedKeySession
 from colonnade.database.statements._plans import Bound, Plan, PlannedWork, StatementBatch
 from colonnade.database.statements._sessions import SessionContext
 from colonnade.database.statements._transactions import IsolationLevel
@@ -18,6 +19,7 @@ __all__ = [
     "ORIGINAL",
     "Bound",
     "Capabilities",
+    "CheckedKeySession",
     "Database",
     "DatabaseURL",
     "Diagnosis",

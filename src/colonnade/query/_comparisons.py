@@ -115,6 +115,27 @@ def _strpos(element: Any, compiler: Any, **kwargs: Any) -> str:
     return f"strpos({compiler.process(element.clauses, **kwargs)})"
 
 
+class lowered_text(GenericFunction[str]):  # noqa: N801 - the name of an SQL function
+    """A text in lower case by the collation of a column, its second argument."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(lowered_text)
+def _lower(element: Any, compiler: Any, **kwargs: Any) -> str:
+    text, _ = element.clauses
+    return f"lower({compiler.process(text, **kwargs)})"
+
+
+@compiles(lowered_text, "postgresql")
+def _lower_with_collation(element: Any, compiler: Any, **kwargs: Any) -> str:
+    text, column = element.clauses
+    collation = getattr(column.type.dialect_impl(compiler.dialect), "collation", None)
+    suffix = f" COLLATE {compiler.preparer.format_collation(collation)}" if collation else ""
+    return f"lower({compiler.process(text, **kwargs)}{suffix})"
+
+
 class exact_number(GenericFunction[Any]):  # noqa: N801 - the name of an SQL function
     """A number to search for in a list: text on SQLite, where numbers in JSON are not exact."""
 

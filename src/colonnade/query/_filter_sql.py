@@ -25,6 +25,7 @@ from colonnade.query._comparisons import (
     is_among,
     is_single_precision,
     list_type,
+    lowered_text,
     may_be_after,
     may_be_before,
     stored_datetime,
@@ -157,7 +158,7 @@ def _text_search(operator: Operator, column: Any, value: Any) -> ColumnElement[b
     LIKE would need escapes, and ignores case on SQLite but not on PostgreSQL.
     """
     if operator in {"icontains", "istartswith", "iendswith"}:
-        column, value = func.lower(column), func.lower(value)
+        column, value = func.lower(column), lowered_text(value, column)
     if operator.endswith("contains"):
         return text_position(column, value) > 0
     length = func.length(value)

@@ -118,8 +118,8 @@ class PathColumns:
         unknown = [name for name in self._others if name not in declared]
         if unknown:
             raise ModelError(
-                f"The path {self._prefix} has the parameter {{{unknown[0]}}}, which is no field of "
-                f"{self._shape.model.__name__}, and which no dependency of the Resource declares. "
+                f"The path {self._prefix} has the parameter {{{unknown[0]}}}, which is not a field "
+                f"of {self._shape.model.__name__}, and no dependency of the Resource declares it. "
                 f"Its fields: {', '.join(self._shape.columns)}."
             )
 
@@ -272,8 +272,8 @@ class RowsAbove:
                 above.c[column.key] == bindparam(f"above_{field.name}", type_=field.column.type)
                 for field, column in pairs
             ]
-            found: Select[Any] = select(literal_column("1")).select_from(above).where(*same)
-            conditions.append(exists(found.where(*scopes.clauses(reference.target, above))))
+            row: Select[Any] = select(literal_column("1")).select_from(above).where(*same)
+            conditions.append(exists(row.where(*scopes.clauses(reference.target, above))))
         return and_(*conditions)
 
     def parameters(self) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from sqlalchemy.util import greenlet_spawn
 from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from colonnade.database import Database, OnLoopClose
+from colonnade.database import CheckedKeySession, Database, OnLoopClose
 from colonnade.errors import FixtureError
 
 _WRITTEN = "colonnade_has_written"
 
 
-class LoopSession(Session):
+class LoopSession(CheckedKeySession):
     """The sync session of an AsyncSession, which is bound to the event loop that first uses it.
 
     The fixture is set up before the event loop of the test runs.

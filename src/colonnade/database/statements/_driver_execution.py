@@ -25,6 +25,7 @@ from colonnade._sqlalchemy_compat import (
     parameter_name,
 )
 from colonnade.database.connections._liveness import is_closed_asyncpg
+from colonnade.database.statements._impossible_values import out_of_range
 from colonnade.database.statements._missing_tables import add_note
 from colonnade.database.statements._statement_limit import block_timeout
 from colonnade.database.statements._statement_timeout import no_answer_error, wait_for_cancellation
@@ -243,6 +244,8 @@ class DirectConnection:
             ).fetchall()
         except self.dialect.loaded_dbapi.Error as error:
             raise self._translated(prepared, error) from error
+        except OverflowError as error:
+            raise out_of_range(prepared.sql, error) from error
         return Rows(map(prepared.row, rows))
 
     @classmethod

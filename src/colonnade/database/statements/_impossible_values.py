@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, Engine, Integer, SmallInteger, String, event, inspect
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DataError
-from sqlalchemy.orm import Session
-from sqlmodel import AutoString
+from sqlalchemy.exc import DataError, NoResultFound
+from sqlalchemy.orm import Session as AnySession
+from sqlmodel import AutoString, Session
 
 _INT16 = range(-(2**15), 2**15)
 """The values of SMALLINT in PostgreSQL."""
@@ -20,7 +20,21 @@ _INT64 = range(-(2**63), 2**63)
 """The values of BIGINT in PostgreSQL, and of every integer in SQLite."""
 
 
-def fits_key(entity: Any, key: Any, session: Session) -> bool:
+class CheckedKeySession(Session):
+    """A session whose ``get`` returns None for a key that no row can have, as from a path."""
+
+    def get(self, entity: Any, ident: Any, **options: Any) -> Any:
+        """``Session.get``; None, without a query, for a key that no row can have."""
+        return super().get(entity, ident, **options) if fits_key(entity, ident, self) else None
+
+    def get_one(self, entity: Any, ident: Any, **options: Any) -> Any:
+        """``Session.get_one``, without a query for a key that no row can have."""
+        if not fits_key(entity, ident, self):
+            raise NoResultFound("No row was found when one was required")
+        return super().get_one(entity, ident, **options)
+
+
+def fits_key(entity: Any, key: Any, session: AnySession) -> bool:
     """Whether a row of a mapped class can have a primary key.
 
     Only columns of plain integer and text types are judged: others may store another value.
@@ -80,4 +94,9 @@ def translate_overflows(engine: Engine) -> None:
     def translate(context: ExceptionContext) -> None:
         error = context.original_exception
         if isinstance(error, OverflowError):
-            raise DataError(context.statement, None, error, hide_parameters=True) from error
+            raise out_of_range(context.statement, error) from error
+
+
+def out_of_range(statement: str | None, error: OverflowError) -> DataError:
+    """Return SQLAlchemy's error for an integer that SQLite cannot hold."""
+    return DataError(statement, None, error, hide_parameters=True)

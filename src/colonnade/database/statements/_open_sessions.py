@@ -9,32 +9,24 @@ from contextvars import ContextVar
 from typing import Any
 from weakref import ReferenceType, ref
 
-from sqlalchemy.exc import NoResultFound
 from sqlmodel import Session
 
-from colonnade.database.statements._impossible_values import fits_key
+from colonnade.database.statements._impossible_values import CheckedKeySession
 
 _open_sessions: ContextVar[tuple["ReferenceType[TrackedSession]", ...]] = ContextVar(
     "colonnade_open_sessions", default=()
 )
 
 
-class TrackedSession(Session):
+class TrackedSession(CheckedKeySession):
     """A session that can load its rows again."""
 
     def get(self, entity: Any, ident: Any, **options: Any) -> Any:
-        """``Session.get``, which queries for a loaded row if others have committed.
-
-        None, without a query, for a key that no row can have: an endpoint takes it from a path.
-        """
-        if not fits_key(entity, ident, self):
-            return None
+        """``Session.get``, which queries for a loaded row if others have committed."""
         return super().get(entity, ident, **self._with_reload(options))
 
     def get_one(self, entity: Any, ident: Any, **options: Any) -> Any:
         """``Session.get_one``, which queries for a loaded row if others have committed."""
-        if not fits_key(entity, ident, self):
-            raise NoResultFound("No row was found when one was required")
         return super().get_one(entity, ident, **self._with_reload(options))
 
     def _with_reload(self, options: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database.connections._engines import Engines
 from colonnade.database.replicas._read_router import READ_ONLY, ReadRouter
+from colonnade.database.statements._impossible_values import CheckedKeySession
 from colonnade.database.statements._open_sessions import TrackedSession, note_opened
 
 
@@ -94,7 +95,8 @@ class SessionContext:
 
     def _read_session(self, engines: Engines) -> Session:
         """Open and connect a read-only session; if that fails, another server is tried."""
-        session = Session(engines.sync.execution_options(**READ_ONLY), expire_on_commit=False)
+        engine = engines.sync.execution_options(**READ_ONLY)
+        session = CheckedKeySession(engine, expire_on_commit=False)
         try:
             session.connection()
         except BaseException:
@@ -104,7 +106,9 @@ class SessionContext:
 
     async def _async_read_session(self, engines: Engines) -> AsyncSession:
         engine = engines.for_running_loop().engine.sync_engine.execution_options(**READ_ONLY)
-        session = AsyncSession(AsyncEngine(engine), expire_on_commit=False)
+        session = AsyncSession(
+            AsyncEngine(engine), expire_on_commit=False, sync_session_class=CheckedKeySession
+        )
         try:
             await session.connection()
         except BaseException:

@@ -29,7 +29,8 @@ _SQLITE = (
     "user-defined function raised",
     "Could not decode to UTF-8",
 )
-
+_OF_PARAMETER = "invalid input for query argument"
+"""What asyncpg writes about a parameter that its type cannot hold."""
 
 FAILURES = (RejectedError, SQLAlchemyError, UnreadableRowError)
 """The exceptions of a response that cannot be rendered; they have other causes as well."""
@@ -112,13 +113,15 @@ def rows_of_keys(
 
 
 def is_about_values(error: BaseException) -> bool:
-    """Whether a value made a statement fail, rather than a timeout or a missing table."""
+    """Whether a stored value made a statement fail, rather than a timeout or a parameter."""
     if isinstance(error, UnreadableRowError):
         return True
     cause = error if isinstance(error, DBAPIError) else error.__cause__
     if not isinstance(cause, DBAPIError):
         return False
     message = str(cause.orig)
+    if isinstance(cause.orig, OverflowError) or _OF_PARAMETER in message:
+        return False
     return DriverError(cause).state.startswith("22") or any(text in message for text in _SQLITE)
 
 

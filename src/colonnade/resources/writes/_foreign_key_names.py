@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from colonnade.resources._table_context import ResourceContext
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import RequestContext
@@ -29,6 +31,8 @@ async def name_foreign_key(
     """
     if not isinstance(error, RejectedError) or error.kind != "foreign_key" or error.errors:
         return
+    if not isinstance(error.__cause__, SQLAlchemyError):
+        return  # raised by a hook
     missing = await table_context.run(
         context,
         lambda connection: foreign_keys.first_missing(connection, rows()),
