@@ -155,22 +155,39 @@ def table(reports: list[Path]) -> None:
 
 
 def print_sums(tries: dict[str, dict[str, list[Report]]]) -> None:
-    """Print how many first tries passed, and the lines beside those of the other side."""
+    """Print how many tries passed, and the lines beside those of the other side, by round."""
     for side in SIDES:
-        first = [sides[side][0] for sides in tries.values() if sides[side]]
-        print(
-            f"\n{side}: {sum(not each.failed for each in first)} of {len(first)} first tries pass"
-        )
-    ratios = [
-        mean(each.application_lines for each in sides["colonnade"])
-        / mean(each.application_lines for each in sides["plain"])
-        for sides in tries.values()
-        if all(sides[side] for side in SIDES)
-    ]
-    if ratios:
-        print(
-            f"lines: {mean(ratios):.2f} of plain on average, {min(ratios):.2f} to {max(ratios):.2f}"
-        )
+        for number in range(max(len(sides[side]) for sides in tries.values())):
+            reports = [sides[side][number] for sides in tries.values() if len(sides[side]) > number]
+            passed = sum(not each.failed for each in reports)
+            print(
+                f"\n{side}, try {number + 1}: {passed} of {len(reports)} pass every point", end=""
+            )
+            if side == "colonnade":
+                print(f"; {_lines(reports, tries)}", end="")
+    print()
+
+
+def _lines(reports: list[Report], tries: dict[str, dict[str, list[Report]]]) -> str:
+    """The lines of tries beside the mean of the plain ones: on average, and from what to what.
+
+    Apart for tasks that start with an application, most of which an agent leaves as it is.
+    """
+    ratios: dict[str, list[float]] = {"from nothing": [], "in an application": []}
+    for each in reports:
+        plain = tries[each.task]["plain"]
+        if plain:
+            has_start = (TASKS[each.task] / "start").is_dir()
+            kind = "in an application" if has_start else "from nothing"
+            ratios[kind].append(each.application_lines / mean(p.application_lines for p in plain))
+    every = [ratio for values in ratios.values() for ratio in values]
+    parts = [f"{kind} {mean(values):.2f}" for kind, values in ratios.items() if values]
+    return (
+        f"lines {mean(every):.2f} of plain ({', '.join(parts)}), "
+        f"from {min(every):.2f} to {max(every):.2f}"
+        if every
+        else "no plain tries"
+    )
 
 
 class Outcomes:
