@@ -305,6 +305,8 @@ class _Fields:
             return Measure(text, relations, function, None)
         read = self._field if function == "count" else self._value
         field = read(".".join(rest), queryable)
+        if isinstance(field, RelatedAggregate):
+            raise PathError(f"{field.text} is an aggregate: it cannot be aggregated again")
         if isinstance(field, ComputedField):
             raise PathError(f"{field.text} is computed for each row: it cannot be aggregated")
         if function not in functions_of(field.shape):
