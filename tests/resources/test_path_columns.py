@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, Header, Response
+from fastapi import Depends, FastAPI, Header, Request, Response
 from fastapi.testclient import TestClient
 from sqlalchemy import ColumnElement
 
@@ -286,6 +286,58 @@ class TestScopes:
             created = client.post("/books/2/reviews", json=body, headers=self.BEN)
             assert created.status_code == 201
 
+    def test_a_dependency_that_narrows_early_does_not_lift_the_scope_above(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        books = Resource(models.Book, db, scope=owned)
+        reviews = Resource(models.Review, db, prefix=PREFIX)
+        guard = Depends(reviews.writable)
+        app = FastAPI()
+        app.include_router(books)
+        app.include_router(reviews, dependencies=[guard])
+        with TestClient(app) as client:
+            for method, body in (("GET", None), ("PATCH", {"text": "x"}), ("DELETE", None)):
+                answer = client.request(method, "/books/2/reviews/7", json=body, headers=self.ANA)
+                assert answer.status_code == 404, method
+            assert client.get("/books/2/reviews/7", headers=self.BEN).status_code == 200
+
+    def test_an_action_keeps_to_the_scope_above(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        books = Resource(models.Book, db, scope=owned)
+        reviews = Resource(models.Review, db, prefix=PREFIX)
+
+        @reviews.action("Shout")
+        def shout(rows: list[Any]) -> None:
+            for row in rows:
+                row.text = "!"
+
+        with serving(books, reviews) as client:
+            url = "/books/2/reviews:shout?key=7"
+            assert client.post(url, headers=self.ANA).status_code == 404
+            assert client.post(url, headers=self.BEN).status_code == 200
+
+    def test_an_endpoint_elsewhere_keeps_to_the_scope_above(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        Resource(models.Book, db, scope=owned)
+        reviews = Resource(models.Review, db, prefix=PREFIX)
+        app = FastAPI()
+
+        @app.get("/of/{book_id}")
+        def of_book(
+            below: Annotated[Any, Depends(reviews.reachable)],
+            session: Annotated[Session, Depends(db.get_session)],
+        ) -> int:
+            joined = select(models.Review).join(models.Book).where(below)
+            return len(session.exec(joined).all())
+
+        with TestClient(app) as client:
+            assert client.get("/of/2", headers=self.BEN).json() == 2
+            assert client.get("/of/2", headers=self.ANA).json() == 0
+            assert client.get("/of/x", headers=self.ANA).status_code == 422
+            assert client.get(f"/of/{2**70}", headers=self.ANA).status_code == 404
+
     def test_the_scope_and_the_write_scope_of_the_table_apply_as_well(
         self, db: Database, models: SimpleNamespace
     ) -> None:
@@ -387,8 +439,110 @@ class TestEndpointsOfTheUser:
             with pytest.raises(ModelError, match=r"needs the path parameter \{book_id\}"):
                 client.get("/reviews")
 
+    def test_a_condition_elsewhere_needs_no_scope(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        reviews = Resource(models.Review, db, prefix=PREFIX)
+        app = FastAPI()
+
+        @app.get("/of/{book_id}")
+        def of_book(
+            below: Annotated[Any, Depends(reviews.reachable)],
+            session: Annotated[Session, Depends(db.get_session)],
+        ) -> int:
+            return len(session.exec(select(models.Review).where(below)).all())
+
+        with TestClient(app) as client:
+            assert client.get("/of/1").json() == 2
+
+    def test_an_aggregate_of_an_endpoint_knows_the_missing_row(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        reviews = Resource(models.Review, db, prefix=PREFIX)
+
+        @reviews.get("/number")
+        async def number(
+            query: Annotated[Page, Depends(reviews.query)],
+        ) -> list[dict[str, Any]]:
+            return await reviews.aggregate(query)
+
+        with serving(reviews) as client:
+            assert client.get("/books/1/reviews/number").json() == [{"count": 2}]
+            assert outcome(client.get("/books/9/reviews/number")) == MISSING_BOOK
+
 
 class TestDeclarations:
+    def test_a_create_schema_needs_no_column_of_the_path(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        class Opinion(SQLModel):
+            user_id: int
+            text: str
+
+        with serving(Resource(models.Review, db, prefix=PREFIX, create=Opinion)) as client:
+            created = client.post("/books/2/reviews", json={"user_id": 9, "text": "x"})
+            assert (created.status_code, created.json()["book_id"]) == (201, 2)
+
+    def test_a_nullable_foreign_key_in_the_path_is_a_404_too(self, db: Database) -> None:
+        class Shop(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+
+        class Sale(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            shop_id: int | None = Field(default=None, foreign_key="shop.id")
+
+        db.create_all()
+        with serving(Resource(Sale, db, prefix="/shops/{shop_id}/sales")) as client:
+            for answer in (
+                client.post("/shops/7/sales", json={}),
+                client.post("/shops/7/sales:batch", json=[{}, {}]),
+            ):
+                assert outcome(answer) == (404, "Shop not found.")
+
+    def test_a_path_that_ends_with_a_parameter_keeps_its_batch(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        with serving(Resource(models.Review, db, prefix="/by/{author}")) as client:
+            body = [{"book_id": 1, "user_id": 9}]
+            assert client.post("/by/cat:batch", json=body).json()[0]["author"] == "cat"
+            assert len(client.get("/by/cat").json()) == 1
+
+    def test_the_description_has_the_key_of_the_path(
+        self, db: Database, models: SimpleNamespace
+    ) -> None:
+        reviews = Resource(models.Review, db, prefix=PREFIX)
+
+        @reviews.get("/description")
+        async def describe(request: Request) -> tuple[str, ...]:
+            return (await reviews.describe(request)).key
+
+        with serving(reviews) as client:
+            assert client.get("/books/1/reviews/description").json() == ["user_id"]
+
+    def test_a_parameter_of_the_paths_below_is_refused(self, db: Database) -> None:
+        class Setting(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            target: str
+
+        with pytest.raises(ModelError, match="has a parameter 'target'"):
+            Resource(Setting, db, prefix="/{target}/settings")
+
+    def test_a_column_may_have_the_name_of_an_argument(self, db: Database) -> None:
+        class Entry(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            request: str
+
+        db.create_all()
+        entries = Resource(Entry, db, prefix="/{request}/entries")
+
+        @entries.get("/all")
+        async def everything(query: Annotated[Page, Depends(entries.query)]) -> Response:
+            return await entries.answer(query)
+
+        with serving(entries) as client:
+            assert client.post("/a/entries", json={}).json()["request"] == "a"
+            assert len(client.get("/a/entries/all").json()) == 1
+
     def test_the_document_has_the_parameters_and_the_404(self, client: TestClient) -> None:
         paths = client.get("/openapi.json").json()["paths"]
         for path in (PREFIX, f"{PREFIX}:batch", f"{PREFIX}/{{user_id}}", f"{PREFIX}:aggregate"):

@@ -81,7 +81,7 @@ class AggregateOperations:
         Raises:
             QueryError: A field cannot be grouped or aggregated, or there are too many groups.
         """
-        groups = self.reader.regrouped(page, group_by, aggregate)
+        groups = replace(self.reader.regrouped(page, group_by, aggregate), parent=page.parent)
         self._refuse_errors(groups)
         view, row = await self._load(context, groups)
         return view.values(from_json(row.body))

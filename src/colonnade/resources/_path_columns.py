@@ -1,17 +1,18 @@
 """Columns in the path of a Resource: ``/books/{book_id}/reviews`` has the reviews of one book.
 
 Their values narrow the scope of the table for the request, so that whatever applies a scope applies
-them: every statement, new rows, cursors and repeated requests.
+them: every statement, new rows and repeated requests.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from inspect import Parameter, Signature
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request, params
+from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError, WithJsonSchema
 from sqlalchemy import (
     ColumnElement,
@@ -26,11 +27,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import literal_column
 
-from colonnade.errors import ModelError, QueryError
+from colonnade.errors import ModelError
 from colonnade.models import Shape
-from colonnade.query import Page, Scope, Scopes
+from colonnade.query import Page, Scope, Scopes, adapt_to_source
 from colonnade.resources import _scoping, openapi
 from colonnade.resources._fastapi_compat import declared_path_names
+from colonnade.resources.responses._problems import Problem
 from colonnade.writes import ForeignKeys, Keys, Reference, RejectedError
 
 Values = Mapping[str, Any]
@@ -50,6 +52,7 @@ class PathColumns:
         prefix: The path of the Resource.
 
     Attributes:
+        shape: The table.
         columns: The columns, by field.
         key_columns: The columns of the key that are not in the path.
 
@@ -58,7 +61,7 @@ class PathColumns:
     """
 
     def __init__(self, shape: Shape, prefix: str) -> None:
-        self._shape = shape
+        self.shape = shape
         self._prefix = prefix
         names = _PARAMETER.findall(prefix)
         self.columns = {name: shape.columns[name] for name in names if name in shape.columns}
@@ -67,6 +70,12 @@ class PathColumns:
         self.key_columns = tuple(
             column for column in shape.primary_key if column.name not in self.columns
         )
+        taken = {"target", Keys(self.key_columns).name if self.key_columns else "key"}
+        if taken & self.columns.keys():
+            raise ModelError(
+                f"The path {prefix} has a parameter {min(taken & self.columns.keys())!r}, which "
+                f"the paths below it have, too. Give the column another name."
+            )
         if not self.key_columns:
             raise ModelError(
                 f"The path {prefix} has the whole key of {shape.model.__name__}, so that a row "
@@ -77,6 +86,14 @@ class PathColumns:
     def __bool__(self) -> bool:
         return bool(self.columns)
 
+    def find_references(self) -> tuple[Reference, ...]:
+        """Find the foreign keys whose columns are all in the path, to tables that exist so far."""
+        return tuple(
+            reference
+            for reference in ForeignKeys(self.shape).references
+            if set(reference.names) <= self.columns.keys()
+        )
+
     @cached_property
     def references(self) -> tuple[Reference, ...]:
         """The foreign keys whose columns are all in the path, to the rows above in the path.
@@ -84,14 +101,10 @@ class PathColumns:
         Raises:
             ModelError: One refers to the table itself.
         """
-        references = tuple(
-            reference
-            for reference in ForeignKeys(self._shape).references
-            if set(reference.names) <= self.columns.keys()
-        )
-        if any(reference.target is self._shape.table for reference in references):
+        references = self.find_references()
+        if any(reference.target is self.shape.table for reference in references):
             raise ModelError(
-                f"The path {self._prefix} has a foreign key to {self._shape.model.__name__} itself."
+                f"The path {self._prefix} has a foreign key to {self.shape.model.__name__} itself."
                 f" Use the relation, whose rows have the path /{{id}}/{{relation}}."
             )
         return references
@@ -99,12 +112,12 @@ class PathColumns:
     @cached_property
     def name(self) -> str:
         """The name of the model above, or of the table if there is none."""
-        targets = [_model_name(reference.target, self._shape) for reference in self.references]
-        return " or ".join(dict.fromkeys(targets)) or self._shape.model.__name__
+        targets = [_model_name(reference.target, self.shape) for reference in self.references]
+        return " or ".join(dict.fromkeys(targets)) or self.shape.model.__name__
 
-    def not_found(self) -> RejectedError:
+    def not_found(self) -> Problem:
         """Build the 404 for a row in the path that does not exist or is out of scope."""
-        return RejectedError(404, f"{self.name} not found.", kind="not_found")
+        return Problem(404, f"{self.name} not found.", kind="not_found")
 
     def check(self, route: Any) -> None:
         """Check the path with a generated route, which has the dependencies of the Resource.
@@ -119,8 +132,8 @@ class PathColumns:
         if unknown:
             raise ModelError(
                 f"The path {self._prefix} has the parameter {{{unknown[0]}}}, which is not a field "
-                f"of {self._shape.model.__name__}, and no dependency of the Resource declares it. "
-                f"Its fields: {', '.join(self._shape.columns)}."
+                f"of {self.shape.model.__name__}, and no dependency of the Resource declares it. "
+                f"Its fields: {', '.join(self.shape.columns)}."
             )
 
     def documented(self) -> list[dict[str, Any]]:
@@ -131,18 +144,15 @@ class PathColumns:
         """Narrow the scope of the table for a request to the rows below its path.
 
         Raises:
-            RejectedError: 404, no row can be below it.
-            QueryError: 422, a value does not have the type of its column.
+            Problem: 404, no row can be below it.
+            RequestValidationError: 422, a value does not have the type of its column.
             ModelError: The path of an endpoint lacks a parameter.
         """
         known: dict[PathColumns, Values] = request.scope.setdefault(_KEY, {}) if self else {}
         if not self or self in known:
             return
-        values = {name: self._value(name, request) for name in self.columns}
-        above = self._in_scope_above(_scoping.stored_scopes(request))
-        if not _scoping.narrow(request, Scope(self._shape, values, above)):
-            raise self.not_found()
-        known[self] = values
+        known[self] = values = {name: self._value(name, request) for name in self.columns}
+        _scoping.narrow(request, RowsBelow(self, values))
 
     def values(self, request: Request) -> Values:
         """Return the values of the columns in the path of a request, by field."""
@@ -168,29 +178,10 @@ class PathColumns:
         except ValidationError as error:
             if keys.is_out_of_range(error):
                 raise self.not_found() from None
-            raise QueryError(keys.errors(error, ("path", name))) from None
+            raise RequestValidationError(keys.errors(error, ("path", name))) from None
         if key is None:
             raise self.not_found()
         return key[0]
-
-    def _in_scope_above(self, scopes: Mapping[Table, Scope]) -> ColumnElement[bool] | None:
-        """The condition that the rows above in the path are in scope; None without such scopes.
-
-        Raises:
-            HTTPException: 401 or 403, the error of such a scope.
-        """
-        conditions = []
-        for reference in self.references:
-            scope = scopes.get(reference.target)
-            if scope is None:
-                continue
-            if scope.error is not None:
-                raise scope.error
-            pairs = zip(reference.fields, reference.columns, strict=True)
-            same = [self._shape.table.c[field.column.key] == column for field, column in pairs]
-            above: Select[Any] = select(literal_column("1")).select_from(reference.target)
-            conditions.append(exists(above.where(*same, scope.where())))
-        return and_(*conditions) if conditions else None
 
     def endpoint(self, endpoint: Endpoint) -> Endpoint:
         """Wrap a generated endpoint: its request has the rows below the path alone."""
@@ -226,14 +217,64 @@ class PathColumns:
 
         keyword = Parameter.KEYWORD_ONLY
         parameters = [
-            Parameter(entry["name"], keyword, annotation=Annotated[
-                str, WithJsonSchema(entry["schema"]), Path(description=entry["description"])
+            Parameter(f"path_{index}", keyword, annotation=Annotated[
+                str,
+                WithJsonSchema(entry["schema"]),
+                Path(alias=entry["name"], description=entry["description"]),
             ])
-            for entry in self.documented()
+            for index, entry in enumerate(self.documented())
         ]  # fmt: skip
         request = Parameter("request", keyword, annotation=Request)
         narrow.__signature__ = Signature([request, *parameters])  # type: ignore[attr-defined]  # FastAPI reads it
         return narrow
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowsBelow:
+    """The rows below a path, as what narrows the scope of a request.
+
+    Attributes:
+        path: The columns in the path.
+        values: Their values.
+    """
+
+    path: PathColumns
+    values: Values
+
+    @property
+    def table(self) -> Table:
+        """The table of the rows."""
+        return self.path.shape.table
+
+    @property
+    def above(self) -> Sequence[Table]:
+        """The tables of the rows above in the path."""
+        return [reference.target for reference in self.path.references]
+
+    def scope(self, above: Mapping[Table, Scope]) -> Scope:
+        """The rows with the values, below rows in scope.
+
+        Raises:
+            HTTPException: 401 or 403, the error of the scope of a table above.
+        """
+        conditions = []
+        for reference in self.path.references:
+            scope = above.get(reference.target)
+            if scope is None:
+                continue
+            if scope.error is not None:
+                raise scope.error
+            row = reference.target.alias()
+            pairs = zip(reference.fields, reference.columns, strict=True)
+            same = [self.table.c[field.column.key] == row.c[each.key] for field, each in pairs]
+            in_scope = adapt_to_source(scope.where(), reference.target, row)
+            rows: Select[Any] = select(literal_column("1")).select_from(row)
+            conditions.append(exists(rows.where(*same, in_scope)))
+        return Scope(self.path.shape, self.values, and_(*conditions) if conditions else None)
+
+    def not_found(self) -> Problem:
+        """The 404 of a path outside of the scope of the table."""
+        return self.path.not_found()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

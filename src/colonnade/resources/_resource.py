@@ -749,14 +749,18 @@ class Resource(HookDecorators, APIRouter):
         )
         builder = RouteBuilder(self, first.table_context, options)
         routes, links = generated_routes(builder, variants)
-        for route in routes[:1]:
+        for route in routes:
             self._path_columns.check(route)
         linked = [table for link in links for table in link.tables()]
         _scoping.mark_used(self.db, linked, by)
         _scoping.mark_used(self.db, [link.table for link in links], by, "write")
         for link in (*links, *(link for each in variants for link in each.table.nested_links())):
             mark_links(self.db, link)
-        return [route for route in routes if not route_keys(route) & taken]
+        kept = [route for route in routes if not route_keys(route) & taken]
+        if self.prefix.endswith("}"):  # whose parameter would match "1:batch"
+            collection = f"{self.prefix}:"
+            kept.sort(key=lambda route: not getattr(route, "path", "").startswith(collection))
+        return kept
 
 
 def _guards(dependencies: Sequence[params.Depends] | Guards) -> Guards:

@@ -24,7 +24,8 @@ def refuse_unset_columns(table_context: ResourceContext, hooks: Hooks) -> None:
     Raises:
         ModelError: Nothing could set a required column.
     """
-    unset = table_context.create.unset_columns
+    outer = table_context.outer_columns
+    unset = [name for name in table_context.create.unset_columns if name not in outer]
     is_scoped = _scoping.has_scope(table_context.db, table_context.shape.table)
     if not unset or is_scoped or hooks.at("before", "create"):
         return

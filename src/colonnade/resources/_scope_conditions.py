@@ -48,8 +48,10 @@ class ScopeCondition:
         _scoping.mark_used(db, self._tables, by)
         _scoping.mark_used(db, self._written, by, "write")
         keyword = Parameter.KEYWORD_ONLY
+        above = [reference.target for reference in path_columns.find_references()]
+        _scoping.mark_used(db, above, by)
         scopes = [
-            *_scoping.dependencies(db, self._tables, shape.table),
+            *_scoping.dependencies(db, (*self._tables, *above), shape.table),
             *_scoping.write_dependencies(db, self._written),
         ]
         self.__signature__ = Signature([
@@ -76,6 +78,7 @@ class ScopeCondition:
         if scope is None:
             return true()
         # A route of a Resource does this for responses of all kinds.
-        if not isinstance(request.scope.get("route"), ResourceRoute):
+        is_scoped = _scoping.VARY_KEY in request.scope  # and not by its path alone
+        if is_scoped and not isinstance(request.scope.get("route"), ResourceRoute):
             _scoping.mark_private(request, response)
         return scope.where()

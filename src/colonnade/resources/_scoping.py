@@ -5,9 +5,10 @@ work as usual; a wrapper stores their results in the request's ASGI scope. A 401
 of another table than that of the route is stored as well, instead of failing the request.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter, Signature
-from typing import Any, Literal
+from operator import is_
+from typing import Any, Literal, Protocol
 
 from fastapi import Depends, Request, Response, params
 from sqlalchemy import Table
@@ -30,8 +31,11 @@ _SCOPES_KEYS: dict[Access, str] = {"read": "colonnade.scopes", "write": "colonna
 _ARGUMENTS: dict[Access, str] = {"read": "scope", "write": "write_scope"}
 """The arguments of a Resource."""
 
-_NARROWING_KEY = "colonnade.narrowed_scopes"
-"""Key in the ASGI scope: what routes narrowed the scopes by, by table."""
+_NARROWINGS_KEY = "colonnade.narrowings"
+"""Key in the ASGI scope: what narrows the scopes of the request."""
+
+_NARROWED_KEY = "colonnade.narrowed_scopes"
+"""Key in the ASGI scope: the narrowed scope of each narrowing, with those that it comes from."""
 
 VARY_KEY = "colonnade.vary"
 """Key in the ASGI scope: the headers that the request's scopes depend on."""
@@ -99,9 +103,7 @@ class _ScopeDependency:
         vary(request, self._headers, response)
 
     def _store(self, request: Request, scope: Scope) -> None:
-        narrowing = request.scope.get(_NARROWING_KEY, {}).get(self._shape.table)
-        stored = request.scope.setdefault(self._key, {})
-        stored[self._shape.table] = scope if narrowing is None else scope.narrowed(narrowing)
+        request.scope.setdefault(self._key, {})[self._shape.table] = scope
 
 
 class _OptionalScopeDependency(_ScopeDependency, OptionalDependency):
@@ -249,36 +251,66 @@ def scopes_of(
     """
     declared = _scope_registries(db)
     read, write = declared["read"].scopes, declared["write"].scopes
-    narrowed = request.scope.get(_NARROWING_KEY, ())
-    if not read and not write and not narrowed:
+    narrowings = request.scope.get(_NARROWINGS_KEY, ())
+    if not read and not write and not narrowings:
         return NO_SCOPES
-    scopes = _scopes_of(request, read, (*tables(), *narrowed), "read") if read or narrowed else {}
+    scopes = _scopes_of(request, read, tables(), "read") if read else {}
+    for narrowing in narrowings:
+        table = narrowing.table
+        above = _scopes_of(request, read, narrowing.above, "read")
+        scopes[table] = _narrowed(request, narrowing, scopes.get(table), above)
     write_scopes = _scopes_of(request, write, written, "write") if write else {}
     return Scopes(scopes, write_scopes) if scopes or write_scopes else NO_SCOPES
 
 
-def stored_scopes(request: Request) -> Mapping[Table, Scope]:
-    """Return the scopes that the dependencies of a request have stored, by table."""
-    stored: Mapping[Table, Scope] = request.scope.get(_SCOPES_KEYS["read"], {})
-    return stored
+class Narrowing(Protocol):
+    """What narrows the scope of a table for a request, also that of an ``Unscoped`` Resource."""
+
+    @property
+    def table(self) -> Table:
+        """The table."""
+
+    @property
+    def above(self) -> Sequence[Table]:
+        """The tables whose scopes ``scope`` needs."""
+
+    def scope(self, above: Mapping[Table, Scope]) -> Scope:
+        """The rows of the table, within the scopes of the tables above.
+
+        Raises:
+            HTTPException: The error of one of these scopes.
+        """
+
+    def not_found(self) -> Exception:
+        """The error of a request whose scope has none of the rows."""
 
 
-def narrow(request: Request, scope: Scope) -> bool:
-    """Narrow the scope of a table for a request, also for a Resource that is ``Unscoped``.
+def narrow(request: Request, narrowing: Narrowing) -> None:
+    """Narrow the scope of a table for a request.
 
-    Returns:
-        Whether the request may still access rows, if it could before.
+    The scopes are combined when they are used: a dependency may narrow before others return them.
     """
-    narrowing = request.scope.setdefault(_NARROWING_KEY, {})
-    earlier = narrowing.get(scope.table)
-    narrowing[scope.table] = scope if earlier is None else earlier.narrowed(scope)
-    scopes = request.scope.setdefault(_SCOPES_KEYS["read"], {})
-    declared: Scope | None = scopes.get(scope.table)
+    request.scope.setdefault(_NARROWINGS_KEY, []).append(narrowing)
+
+
+def _narrowed(
+    request: Request, narrowing: Narrowing, declared: Scope | None, above: Mapping[Table, Scope]
+) -> Scope:
+    """Return a narrowed scope, the same object as long as it comes from the same scopes."""
     if declared is not None and declared.refused:
-        return True  # with its error
-    narrowed = scope if declared is None else declared.narrowed(scope)
-    scopes[scope.table] = narrowed
-    return not narrowed.refused
+        return declared
+    known = request.scope.setdefault(_NARROWED_KEY, {})
+    sources = (declared, *above.values())
+    if narrowing in known and all(map(is_, known[narrowing][0], sources)):
+        scope: Scope = known[narrowing][1]
+        return scope
+    scope = narrowing.scope(above)
+    if declared is not None:
+        scope = declared.narrowed(scope)
+        if scope.refused:
+            raise narrowing.not_found()
+    known[narrowing] = sources, scope
+    return scope
 
 
 def _scopes_of(

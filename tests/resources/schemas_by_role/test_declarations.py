@@ -171,7 +171,11 @@ class TestBadSchemas:
             secret_plan: str
 
         for kind, schema, problem in (
-            ("read", Other, "Other.size is neither a column, a relation nor an SQL expression of Plan"),
+            (
+                "read",
+                Other,
+                "Other.size is neither a column, a relation nor an SQL expression",
+            ),
             ("update", Keyed, "Keyed.id is the primary key, which an update cannot change"),
             ("create", Untitled, "title is required and has no default, and Untitled does not"),
         ):

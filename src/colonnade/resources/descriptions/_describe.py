@@ -82,7 +82,7 @@ def describe_resource(
         table=shape.table.fullname,
         path=path,
         description=_description(shape.model),
-        key=tuple(names.get(column.name, column.name) for column in shape.primary_key),
+        key=tuple(names.get(column.name, column.name) for column in context.keys.columns),
         operations=operations,
         fields=fields,
         relations=tuple(_relations(context, routes, nested)),

@@ -63,12 +63,13 @@ class Body(DocumentedAs):
     def model(self) -> type[BaseModel]:
         """The model of the body or of an item; it is made with the document."""
         name = self.schema.__name__
+        if not self.exclude and not self.extra_columns:
+            return self.schema
         if self.exclude:
-            changed_name = name.removesuffix("Create").removesuffix("Update") + self.changed_name
-            return _changed(self.schema, changed_name, self.exclude)
+            name = name.removesuffix("Create").removesuffix("Update") + self.changed_name
         if self.extra_columns:
-            return _changed(self.schema, f"{name}WithKey", extra=self.extra_columns)
-        return self.schema
+            name += "WithKey"
+        return _changed(self.schema, name, self.exclude, self.extra_columns)
 
     def types(self) -> list[Any]:
         return [self.model]

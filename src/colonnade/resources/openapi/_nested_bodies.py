@@ -40,15 +40,21 @@ def row_body(
     """
     if table.relations:
         return _NestedBody(table, kind, max_items, mentioned)
+    return plain_body(table, kind, max_items=max_items, mentioned=mentioned)
+
+
+def plain_body(table: WritableTable, kind: Kind, **options: Any) -> Body:
+    """Return the documentation of a body without relations: it has no columns of the path.
+
+    Args:
+        table: The table of the Resource.
+        kind: Whether the body creates or updates rows.
+        options: The options of ``Body``.
+    """
     schema, outer = getattr(table.table_context, kind).schema, table.table_context.outer_columns
     above = "And".join(component_name(name.removesuffix("_id")) for name in sorted(outer))
-    return Body(
-        schema,
-        exclude=outer,
-        max_items=max_items,
-        changed_name=f"{kind.capitalize()}In{above}",
-        mentioned=mentioned,
-    )
+    name = f"{kind.capitalize()}In{above}"
+    return Body(schema, exclude=outer, changed_name=name, **options)
 
 
 def related_body(relation: NestedRelation) -> Body:

@@ -9,7 +9,12 @@ from starlette.routing import BaseRoute
 from colonnade.models import plural, with_article
 from colonnade.resources import openapi
 from colonnade.resources._reads import ReadOperations
-from colonnade.resources.openapi._nested_bodies import row_body, statuses_of, written_rows
+from colonnade.resources.openapi._nested_bodies import (
+    plain_body,
+    row_body,
+    statuses_of,
+    written_rows,
+)
 from colonnade.resources.routes._idempotency import HEADER
 from colonnade.resources.routes._relation_routes import RelationRoutes
 from colonnade.resources.routes._request_context import context_of
@@ -277,9 +282,8 @@ class GeneratedRoutes:
             table_context = self.table_context
             pairs = zip(table_context.key_names, table_context.shape.primary_key, strict=True)
             keys = {name: each for name, each in pairs if each in table_context.keys.columns}
-            body = openapi.Body(
-                self.table_context.update.schema, extra_columns=keys, max_items=max_rows
-            )
+            table = self.builder.options.table
+            body = plain_body(table, "update", extra_columns=keys, max_items=max_rows)
             self.builder.add(
                 ":batch",
                 "PATCH",

@@ -225,8 +225,9 @@ class WriteExecution:
     def _written_values(self, changes: ChangeSet) -> list[Values]:
         """The values of each row, its key included, by field."""
         names = [column.name for column in self.table_context.shape.primary_key]
+        scoped = changes.scopes.values(self.table_context.shape.table)
         return [
-            {**dict(zip(names, change.key, strict=False)), **change.values}
+            {**scoped, **dict(zip(names, change.key, strict=False)), **change.values}
             for change in changes.changes
         ]
 
