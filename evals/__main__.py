@@ -156,16 +156,14 @@ def table(reports: list[Path]) -> None:
 
 def print_sums(tries: dict[str, dict[str, list[Report]]]) -> None:
     """Print how many tries passed, and the lines beside those of the other side, by round."""
+    lines = []
     for side in SIDES:
         for number in range(max(len(sides[side]) for sides in tries.values())):
             reports = [sides[side][number] for sides in tries.values() if len(sides[side]) > number]
             passed = sum(not each.failed for each in reports)
-            print(
-                f"\n{side}, try {number + 1}: {passed} of {len(reports)} pass every point", end=""
-            )
-            if side == "colonnade":
-                print(f"; {_lines(reports, tries)}", end="")
-    print()
+            line = f"- {side}, try {number + 1}: {passed} of {len(reports)} pass every point"
+            lines.append(f"{line}; {_lines(reports, tries)}" if side == "colonnade" else line)
+    print("", *lines, sep="\n")
 
 
 def _lines(reports: list[Report], tries: dict[str, dict[str, list[Report]]]) -> str:
