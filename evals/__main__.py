@@ -161,7 +161,7 @@ def print_sums(tries: dict[str, dict[str, list[Report]]]) -> None:
         for number in range(max(len(sides[side]) for sides in tries.values())):
             reports = [sides[side][number] for sides in tries.values() if len(sides[side]) > number]
             passed = sum(not each.failed for each in reports)
-            line = f"- {side}, try {number + 1}: {passed} of {len(reports)} pass every point"
+            line = f"- {side}, try {number + 1}: {passed} of {len(reports)} tasks pass every point"
             lines.append(f"{line}; {_lines(reports, tries)}" if side == "colonnade" else line)
     print("", *lines, sep="\n")
 
@@ -171,18 +171,18 @@ def _lines(reports: list[Report], tries: dict[str, dict[str, list[Report]]]) -> 
 
     Apart for tasks that start with an application, most of which an agent leaves as it is.
     """
-    ratios: dict[str, list[float]] = {"from nothing": [], "in an application": []}
+    ratios: dict[str, list[float]] = {"new applications": [], "existing ones": []}
     for each in reports:
         plain = tries[each.task]["plain"]
         if plain:
             has_start = (TASKS[each.task] / "start").is_dir()
-            kind = "in an application" if has_start else "from nothing"
+            kind = "existing ones" if has_start else "new applications"
             ratios[kind].append(each.application_lines / mean(p.application_lines for p in plain))
     every = [ratio for values in ratios.values() for ratio in values]
     parts = [f"{kind} {mean(values):.2f}" for kind, values in ratios.items() if values]
     return (
         f"lines {mean(every):.2f} of plain ({', '.join(parts)}), "
-        f"from {min(every):.2f} to {max(every):.2f}"
+        f"between {min(every):.2f} and {max(every):.2f}"
         if every
         else "no plain tries"
     )
