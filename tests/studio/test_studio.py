@@ -270,7 +270,7 @@ def test_an_app_below_another_path_has_its_pages_there(make: Callable[..., FastA
 def test_a_path_with_parameters_is_left_out_or_refused(db: Database) -> None:
     note = make_note()
     app = FastAPI()
-    notes = Resource(note, db, prefix="/teams/{team}/notes")
+    notes = Resource(note, db, prefix="/teams/{owner}/notes")
     app.include_router(notes)
     Studio(app, dependencies=[Depends(require_key)])
     assert Client(app).catalog()["tables"] == []
