@@ -8,6 +8,7 @@ which clients would resolve as relative paths. ``~4`` is the empty string.
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -49,7 +50,7 @@ class Keys:
         self.columns = tuple(column for column in columns if column.name not in outer)
         self._read = [_reader(column) for column in self.columns]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The name of the path parameter: that of the column, if Starlette accepts it."""
         name = self.columns[0].name
