@@ -8,6 +8,7 @@ so does ``solve_optional_apart``; ``solve`` has no other way, and only overridde
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from inspect import Parameter, Signature, getclosurevars, isfunction, signature
+from re import Pattern
 from typing import Any, cast
 
 from fastapi import BackgroundTasks, Request, Response, params
@@ -19,9 +20,10 @@ from fastapi.routing import APIRouter, _IncludedRouter
 from fastapi.security.api_key import APIKeyBase
 from fastapi.security.base import SecurityBase
 from pydantic import BaseModel
+from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Mount
-from starlette.types import Receive, Scope
+from starlette.types import Receive, Scope, Send
 
 BODY_ERROR = "There was an error parsing the body"
 """The detail of FastAPI's 400 for a body that Python's JSON reader cannot read."""
@@ -39,18 +41,68 @@ def endpoint_without_dependencies(handler: Any) -> Callable[..., Awaitable[Respo
     The dependencies of the app and of the inclusion count too. FastAPI exposes them nowhere but in
     the handler's closure. None for a handler that does not look as expected: FastAPI calls it then.
     """
-    for _ in range(3):  # Colonnade's own wrappers are around FastAPI's handler
-        variables = getclosurevars(handler).nonlocals if isfunction(handler) else {}
+    dependant = None
+    while isfunction(handler) and not isinstance(dependant, Dependant):
+        variables = getclosurevars(handler).nonlocals
         dependant = variables.get("dependant")
-        if isinstance(dependant, Dependant):
-            break
-        handler = variables.get("handle")
-    else:
+        handler = variables.get("handle")  # Colonnade's own wrappers are around FastAPI's handler
+    if not isinstance(dependant, Dependant):
         return None
     if dependant.dependencies or dependant.call is None:
         return None
     endpoint: Callable[..., Awaitable[Response]] = dependant.call
     return endpoint
+
+
+def inclusion_of(scope: Scope) -> Any:
+    """Return the inclusion in which FastAPI asks a router whether it matches; None if unknown."""
+    inclusion = scope.get("fastapi", {}).get("included_router")
+    return inclusion if isinstance(inclusion, _IncludedRouter) else None
+
+
+def routes_version(router: APIRouter) -> tuple[int, int]:
+    """Return what changes with the routes of a router."""
+    return router._routes_version, len(router.routes)
+
+
+def path_pattern(candidate: Any) -> Pattern[str] | None:
+    """Return the pattern of the paths of a route in an inclusion; None if it has no single one."""
+    pattern = getattr(candidate, "path_regex", None)
+    if pattern is None:
+        pattern = getattr(getattr(candidate, "starlette_route", None), "path_regex", None)
+    return pattern
+
+
+def unguarded_endpoint(candidate: Any) -> Callable[..., Awaitable[Response]] | None:
+    """Return the endpoint of a route in an inclusion, if FastAPI would do nothing but call it.
+
+    None if there are dependencies, of whatever level, or a limit for the body.
+    """
+    dependant = candidate.dependant
+    if dependant.dependencies or candidate.max_body_size is not None:
+        return None
+    endpoint: Callable[..., Awaitable[Response]] | None = dependant.call
+    return endpoint
+
+
+def is_traced(scope: Scope) -> bool:
+    """Whether FastAPI's telemetry observes a request."""
+    return "fastapi.telemetry" in scope
+
+
+async def handle_error(error: Exception, request: Request, receive: Receive, send: Send) -> None:
+    """Answer an error of an endpoint with the handlers of the app, as around any other endpoint.
+
+    The handlers get this request, whose body may have been read already.
+
+    Raises:
+        Exception: The error, if the app has no handler for it.
+    """
+
+    async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+        raise error
+
+    await wrap_app_handling_exceptions(fail, request)(request.scope, receive, send)
 
 
 def declared_query_names(route: Any) -> frozenset[str]:
@@ -95,9 +147,13 @@ def _query_names(dependant: Any) -> Iterator[str]:
         yield from _query_names(dependency)
 
 
-def with_receive(request: Request, receive: Receive, request_class: type[Request]) -> Request:
-    """Return the request with another ``receive``, as another class of request."""
-    return request_class(request.scope, receive, request._send)
+def replace_receive(request: Request, receive: Receive, request_class: type[Request]) -> None:
+    """Give a request another ``receive``, and another class.
+
+    It stays the same object: the exception handlers of the app get it with the body that was read.
+    """
+    request._receive = receive
+    request.__class__ = request_class
 
 
 def inclusion_dependencies(app: Any, router: APIRouter) -> list[list[params.Depends]]:

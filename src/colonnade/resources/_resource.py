@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement
 from starlette.routing import BaseRoute, Match
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from colonnade.database import Database
 from colonnade.errors import ModelError, QueryError
@@ -55,6 +55,7 @@ from colonnade.resources.descriptions._studio_view import StudioView
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._actions import Action, ActionResult, add_action
 from colonnade.resources.routes._choice_routes import generated_routes
+from colonnade.resources.routes._direct_routes import DirectRoutes
 from colonnade.resources.routes._disconnect import DEADLINE
 from colonnade.resources.routes._names import path_of
 from colonnade.resources.routes._read_guards import require_readable
@@ -264,6 +265,7 @@ class Resource(HookDecorators, APIRouter):
         # Every path of this router contains it, wherever the router is included.
         self._path_prefix = path.partition("{")[0]
         self.db = db
+        self._direct_routes = DirectRoutes(self, db)
         options: dict[SchemaKind, SchemaOption] = {"create": create, "update": update, "read": read}
         self._schemas = ResourceSchemas(
             self.model, options, self._make_reads, self._operation_prefix
@@ -701,7 +703,14 @@ class Resource(HookDecorators, APIRouter):
         """Match a request to the routes of this Resource, with a quick exit by its path prefix."""
         if self._path_prefix not in scope["path"] and self.routes.all_start_with(self._path_prefix):
             return Match.NONE, {}
+        if self._direct_routes.match(scope):
+            return Match.FULL, {}
         return super().matches(scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that these routes match."""
+        if not await self._direct_routes.handle(scope, receive, send):
+            await super().handle(scope, receive, send)
 
     def _complete(self, route: BaseRoute) -> None:
         """Give a user endpoint the database, the scopes and the documentation of the Resource."""

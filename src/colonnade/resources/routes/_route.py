@@ -17,8 +17,8 @@ from colonnade.database import Database
 from colonnade.errors import DatabaseError, QueryError
 from colonnade.resources._fastapi_compat import (
     endpoint_without_dependencies,
+    replace_receive,
     solve_optional_apart,
-    with_receive,
 )
 from colonnade.resources._scoping import VARY_KEY, mark_private
 from colonnade.resources.contract._contract import UNREACHABLE, answered_with
@@ -45,6 +45,10 @@ LARGEST_BODY = 4 * 1024 * 1024
 
 CLIENT_GONE = 499
 """nginx's status for the log when the client disconnected; no client sees it."""
+
+
+Endpoint = Callable[..., Awaitable[Response]]
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class RawBodyRequest(Request):
@@ -99,23 +103,22 @@ class ResourceRoute(APIRoute):
         headers = {"Allow": allowed}
         return response_of(Problem(405, detail, kind="method", headers=headers))
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
         solve_optional_apart(handle)
 
         async def limit_body(request: Request) -> Response:
-            return await handle(self.limit_body(request))
+            self.limit_body(request)
+            return await handle(request)
 
-        return self.with_problems(limit_body)
+        return self.with_problems(self.with_session(limit_body))
 
-    def with_problems(
-        self, handle: Callable[[Request], Awaitable[Response]]
-    ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wrap a handler: turn its errors into problems, and provide an override's session."""
+    def with_problems(self, handle: Handler) -> Handler:
+        """Wrap a handler: turn its errors into problems, and end the context of the request."""
 
         async def respond(request: Request) -> Response:
             try:
-                response = await self._handle(request, handle)
+                response = await handle(request)
             except (RejectedError, RequestValidationError, QueryError) as error:
                 response = response_of(answered_with(error, self.unreachable))
             except UnreadableRowError as error:
@@ -135,33 +138,35 @@ class ResourceRoute(APIRoute):
 
         return respond
 
-    async def _handle(
-        self, request: Request, handle: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        """Handle a request with the session that it is to use."""
-        shared = shared_session(request, self.db)
-        if self.db is not None and is_overridden(self.db, request):
-            if shared is not None:
-                refuse_with_override(request)
-            async with override_session(self.db, request) as session:
-                set_context(request, RequestContext(session=session))
-                return await handle(request)
-        if shared is not None:
-            set_context(request, RequestContext(session=shared))
-            response = await handle(request)
-            shared.take_background(response)
-            return response
-        set_context(request, RequestContext(request))
-        if self.db is not None and self.db.replicas:
-            return await track_position(self.db, request, handle)
-        return await handle(request)
+    def with_session(self, handle: Endpoint) -> Handler:
+        """Wrap a handler: provide the session that the request is to use."""
 
-    def limit_body(self, request: Request) -> Request:
-        """Wrap a request so that reading a body that is too large raises a 413."""
+        async def respond(request: Request) -> Response:
+            shared = shared_session(request, self.db)
+            if self.db is not None and is_overridden(self.db, request):
+                if shared is not None:
+                    refuse_with_override(request)
+                async with override_session(self.db, request) as session:
+                    set_context(request, RequestContext(session=session))
+                    return await handle(request)
+            if shared is not None:
+                set_context(request, RequestContext(session=shared))
+                response = await handle(request)
+                shared.take_background(response)
+                return response
+            set_context(request, RequestContext(request))
+            if self.db is not None and self.db.replicas:
+                return await track_position(self.db, request, handle)
+            return await handle(request)
+
+        return respond
+
+    def limit_body(self, request: Request) -> None:
+        """Change a request so that reading a body that is too large raises a 413."""
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > LARGEST_BODY:
             raise _too_large()
-        return with_receive(request, _limited(request.receive), self.request_class)
+        replace_receive(request, _limited(request.receive), self.request_class)
 
 
 class GeneratedRoute(ResourceRoute):
@@ -170,6 +175,8 @@ class GeneratedRoute(ResourceRoute):
     request_class = RawBodyRequest
     replaced_with: frozenset[tuple[str, str]] = frozenset()
     """The keys of routes whose rules apply here too: who replaces one of them replaces this."""
+    may_be_direct = False
+    """Whether it needs FastAPI for its dependencies only: see ``DirectRoutes``."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match a request to this route, with a quick exit by the end of the path.
@@ -180,19 +187,34 @@ class GeneratedRoute(ResourceRoute):
             return Match.NONE, {}
         return super().matches(scope)
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handler:
         """Bypass FastAPI's handler if no dependency needs it: it costs as much as a statement."""
         handle = super().get_route_handler()
         endpoint = endpoint_without_dependencies(handle)
         if endpoint is None:
             return handle
+        return self.with_problems(self.with_session(self._with_limit(endpoint)))
+
+    def direct_handler(self, endpoint: Endpoint) -> Handler:
+        """Return the handler for requests with nothing to choose: see ``DirectRoutes``."""
+        handle = self._with_limit(endpoint)
+
+        async def respond(request: Request) -> Response:
+            set_context(request, RequestContext(request))
+            return await handle(request)
+
+        return self.with_problems(respond)
+
+    def _with_limit(self, endpoint: Endpoint) -> Endpoint:
+        """Return an endpoint that takes only the request, whose body has a maximum size."""
         if "body" not in signature(endpoint).parameters:
-            return self.with_problems(endpoint)
+            return endpoint
 
         async def limit_body(request: Request) -> Response:
-            return await endpoint(self.limit_body(request), body=None)
+            self.limit_body(request)
+            return await endpoint(request, body=None)
 
-        return self.with_problems(limit_body)
+        return limit_body
 
 
 def _without_body(send: Send) -> Send:

@@ -109,6 +109,11 @@ def shared_session(request: Request, db: Database | None) -> SharedSession | Non
     return session if session is not None and session.db is db else None
 
 
+def has_shared_session(scope: Scope) -> bool:
+    """Whether a request in process is to use a session, of whatever database."""
+    return _KEY in scope
+
+
 def refuse_with_override(request: Request) -> None:
     """Refuse a write in a shared session if a test overrides that of the request.
 
