@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import MISSING, AliasChoices, AliasPath, BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticKnownError, from_json, to_json
+from pydantic_core import PydanticKnownError, SchemaValidator, from_json, to_json
 
 from colonnade.errors import QueryError, error_entry
 from colonnade.models import (
@@ -21,6 +21,7 @@ from colonnade.models import (
 )
 from colonnade.rows._column_checks import column_check
 from colonnade.rows._long_numbers import LongNumber, load_json, long_number_pattern
+from colonnade.rows._plain_schemas import plain_list_validator
 
 MAX_ERRORS = 20
 """The maximum number of errors in a response; a body of 4 MiB can contain two million."""
@@ -199,6 +200,50 @@ class BodyReader:
         parse = self._list_adapter.validate_json
         instances: list[BaseModel] = self._parse(parse, body, loc, scope_values, max_rows=max_rows)
         return instances
+
+    def plain_rows(self, body: bytes, max_rows: int) -> list[dict[str, Any]] | None:
+        """Parse a body that is a JSON array to values by field, with no object for each row.
+
+        Args:
+            body: The body.
+            max_rows: The maximum number of rows.
+
+        Returns:
+            The values of each row, all with the same fields; None if the schema needs more, or does
+            not accept a row: ``parse_list`` and ``values`` say what is wrong.
+        """
+        if self._plain_validator is None:
+            return None
+        try:
+            raw = from_json(body, allow_inf_nan=False)
+            if type(raw) is not list or not 1 <= len(raw) <= max_rows:
+                return None
+            if next(self._undocumented_values(raw), None) is not None:
+                return None
+            rows = [values for values, _, _ in self._plain_validator.validate_json(body)]
+            for name, check in self._checks.items():
+                for row in rows if name in self._columns else ():
+                    if row[name] is not None:
+                        row[name] = check(row[name])
+        except (ValueError, OverflowError, RecursionError):
+            return None
+        return rows
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether ``plain_rows`` can parse bodies."""
+        return self._plain_validator is not None
+
+    @cached_property
+    def _plain_validator(self) -> SchemaValidator | None:
+        if not self._is_derived or not self._is_complete or self.omitted or self.unset_columns:
+            return None
+        return plain_list_validator(self.schema, self.shape.columns)
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The fields of the schema that are columns."""
+        return tuple(self._columns)
 
     def parse_rows(
         self, rows: list[dict[str, Any]], scope_values: Mapping[str, Any] = NO_VALUES

@@ -14,6 +14,7 @@ from colonnade.resources.responses._bodies import NO_CONTENT, JSONBody, empty_re
 from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.writes._execution import WriteExecution
+from colonnade.resources.writes._plain_batches import PlainBatches
 from colonnade.resources.writes._requests import RequestParser
 from colonnade.resources.writes._resource_tables import ResourceTable
 from colonnade.resources.writes._upsert_requests import UpsertRequestParser
@@ -40,6 +41,7 @@ class WriteOperations:
         self._parser = RequestParser(table, contract.max_limit)
         self._upsert_parser = partial(UpsertRequestParser, table, contract.max_limit)
         self._execution = WriteExecution(table, idempotency)
+        self._plain_batches = PlainBatches(table, idempotency, contract.max_limit)
 
     @cached_property
     def upserts(self) -> UpsertRequestParser:
@@ -138,11 +140,15 @@ class WriteOperations:
 
     async def create_many(self, request: Request) -> Response:
         """Create rows; respond with 201 and the rows in the order of the body."""
+        status = self._contract.status_of("create")
+        created = await self._plain_batches.create(request)
+        if created is not None:
+            return empty_response() if status == NO_CONTENT else JSONBody(created, status)
         changes = await self._parser.create_many(request)
         return await self._execution.run(
             request,
             changes,
-            lambda rows: self._rows_response(rows, self._contract.status_of("create")),
+            lambda rows: self._rows_response(rows, status),
         )
 
     async def update_many(self, request: Request) -> Response:

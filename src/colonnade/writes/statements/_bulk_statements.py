@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     Enum,
     ForeignKeyConstraint,
+    Select,
     TypeDecorator,
     and_,
     bindparam,
@@ -19,15 +20,20 @@ from sqlalchemy import (
     literal_column,
     not_,
     select,
+    text,
     types,
     update,
 )
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.schema import ColumnCollectionConstraint
+from sqlmodel import AutoString
 
 from colonnade._sqlalchemy_compat import has_bind_expression, variants_of
 from colonnade.database import Bound, Plan, StatementBatch
-from colonnade.models import RANGES, SCALARS, type_name
+from colonnade.models import RANGES, SCALARS, UTCDateTime, type_name
 from colonnade.query import (
+    NO_SCOPES,
     VALUE_PREFIX,
     Scopes,
     compared_type,
@@ -35,7 +41,7 @@ from colonnade.query import (
     key_parameters,
     value_parameter,
 )
-from colonnade.rows import ReturnedRow, codec_of
+from colonnade.rows import ReturnedRow, codec_of, row_columns
 from colonnade.writes._changes import Change, Values
 from colonnade.writes.rules._foreign_keys import Reference, missing_reference
 from colonnade.writes.rules._rules import apply_scope_values, refuse_values_outside_scope
@@ -49,6 +55,12 @@ ARRAY_TYPES = (
     types.Time, types.Interval, types.Uuid, types.LargeBinary, types.JSON,
 )  # fmt: skip
 """Types whose arrays SQLAlchemy and asyncpg encode element by element, like single values."""
+
+PLAIN_TYPES = frozenset((
+    AutoString, types.String, types.Text, types.Integer, types.SmallInteger, types.BigInteger,
+    types.Boolean, types.Date, types.DateTime, UTCDateTime, types.Uuid, types.UUID,
+))  # fmt: skip
+"""Types, without subclasses, whose values Pydantic writes in JSON as PostgreSQL reads them."""
 
 NATIVE_ARRAY_TYPES = frozenset(("INTERVAL", *SCALARS, *RANGES))
 """The names of such types that only PostgreSQL has."""
@@ -106,6 +118,41 @@ class BulkStatements:
             return sorted(written, key=order)
 
         return plan.bound(parameters, read)
+
+    def insert_json(self, names: tuple[str, ...]) -> Plan | None:
+        """Build the insert of rows that one parameter has as JSON, with their JSON as its result.
+
+        The parameter ``rows`` is a JSON array of objects with these fields, whose columns JSON
+        represents as PostgreSQL does. The only row of the result has ``body``, a JSON array in the
+        same order. Encoding the arrays of ``insert`` takes longer than the statement.
+
+        Args:
+            names: The fields.
+
+        Returns:
+            The plan; None if the rows need individual checks, or the database does not generate
+            their keys.
+        """
+        if not self.is_available or self._statements.trees or self._has_given_keys(names):
+            return None
+        if not self.can_insert(names, frozenset()) or not self._are_plain(names):
+            return None
+        table, columns = self._table_context.shape.table, self._columns(names)
+        input_rows = json_rows(dict(zip(names, columns, strict=True)), "rows")
+        body, _ = row_columns(
+            self._table_context.view, ReturnedRow(table), NO_SCOPES, self._table_context.backend, []
+        )
+        key = table.autoincrement_column
+        assert key is not None
+        written = (
+            insert(table)
+            .from_select(columns, input_rows)
+            .returning(body, key.label("key"))
+            .cte("written")
+        )
+        in_order: Any = aggregate_order_by(literal_column("','"), written.c.key)
+        bodies = func.string_agg(written.c.body, in_order, type_=types.Text)
+        return Plan(select((literal_column("'['") + bodies + literal_column("']'")).label("body")))
 
     def update(
         self,
@@ -276,6 +323,10 @@ class BulkStatements:
         columns = [*keys, *self._columns(names)]
         return bool(names) and all(has_plain_array(column.type) for column in columns)
 
+    def _are_plain(self, names: tuple[str, ...]) -> bool:
+        """Whether PostgreSQL reads the same values of these columns from JSON as from a driver."""
+        return all(type(column.type) in PLAIN_TYPES for column in self._columns(names))
+
     def _changes_unique_columns(self, names: tuple[str, ...]) -> bool:
         """Whether a unique column changes, so that rows can conflict with each other."""
         table = self._table_context.shape.table
@@ -405,6 +456,26 @@ def unnested(columns: dict[str, Any], name: str = "input_rows") -> Any:
     arrays = [bindparam(name, type_=ARRAY(kind, dimensions=1)) for name, kind in columns.items()]
     table = func.unnest(*arrays).table_valued(*columns, with_ordinality="position")
     return table.render_derived(name)
+
+
+def json_rows(columns: dict[str, Column[Any]], parameter: str) -> Select[Any]:
+    """Build the SELECT of the rows in a JSON parameter, in their order.
+
+    Args:
+        columns: The column for each name in the objects.
+        parameter: The name of the parameter.
+    """
+    dialect: Any = PGDialect()  # type: ignore[no-untyped-call]  # of SQLAlchemy
+    names = [dialect.identifier_preparer.quote(name) for name in columns]
+    kinds = [column.type.compile(dialect) for column in columns.values()]
+    declared = ", ".join(f"{name} {kind}" for name, kind in zip(names, kinds, strict=True))
+    source = text(
+        f"ROWS FROM (json_to_recordset(CAST(:{parameter} AS JSON)) AS ({declared})) "
+        f"WITH ORDINALITY AS input_rows ({', '.join(names)}, colonnade_position)"
+    ).bindparams(bindparam(parameter, type_=types.Text))
+    chosen: list[Any] = [literal_column(f"input_rows.{name}") for name in names]
+    position: Any = literal_column("input_rows.colonnade_position")
+    return select(*chosen).select_from(source).order_by(position)
 
 
 def common_names(rows: list[Values]) -> tuple[str, ...]:
