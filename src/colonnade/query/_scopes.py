@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Table, and_, bindparam, false
@@ -241,7 +242,7 @@ class Scopes:
             yield table.fullname
             yield scope.fingerprint()
 
-    @property
+    @cached_property
     def structure(self) -> object | None:
         """A key that scopes with the same SQL share; None if that cannot be determined."""
         parts = [(table.fullname, scope.structure) for table, scope in self._scopes.items()]

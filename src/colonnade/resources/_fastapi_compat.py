@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from starlette._exception_handler import wrap_app_handling_exceptions
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Mount
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 BODY_ERROR = "There was an error parsing the body"
 """The detail of FastAPI's 400 for a body that Python's JSON reader cannot read."""
@@ -154,6 +154,31 @@ def replace_receive(request: Request, receive: Receive, request_class: type[Requ
     """
     request._receive = receive
     request.__class__ = request_class
+
+
+async def body_of(request: Request) -> bytes:
+    """Return the body of a request, as ``Request.body`` does.
+
+    Most bodies are one message, for which Starlette's stream takes longer than to parse them.
+
+    Raises:
+        ClientDisconnect: The client has disconnected.
+    """
+    if request._stream_consumed or hasattr(request, "_body"):
+        return await request.body()
+    receive = request._receive
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        request._stream_consumed = True
+        request._body = message.get("body", b"")
+        return request._body
+    first = [message]
+
+    async def from_first() -> Message:
+        return first.pop() if first else await receive()
+
+    request._receive = from_first
+    return await request.body()
 
 
 def inclusion_dependencies(app: Any, router: APIRouter) -> list[list[params.Depends]]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -17,6 +17,7 @@ from colonnade.database import Plan
 from colonnade.errors import QueryError, error_entry
 from colonnade.models import RelationShape
 from colonnade.query import (
+    NO_SCOPES,
     AliasedQuery,
     Page,
     PageReader,
@@ -265,7 +266,11 @@ class ReadOperations:
         """Respond with one row, or with 304 if the client has its current version."""
         context, table_context = context_of(request), self.table_context
         scopes = table_context.scopes(request)
-        options = read_page(self.row_reader, query_of(request, self.row_reader.knows), scopes)
+        if request.scope["query_string"] or scopes:
+            query = query_of(request, self.row_reader.knows)
+            options = read_page(self.row_reader, query, scopes)
+        else:
+            options = self._default_options
         view = table_context.views.get(options.fields, options.include)
         structure = ("row", view.fields, options.include, scopes.structure)
         plan = table_context.plans.get(
@@ -286,6 +291,11 @@ class ReadOperations:
         if is_unchanged(request.headers.getlist("if-none-match"), tag):
             return Response(status_code=304, headers={"ETag": tag})
         return JSONBody(body, 200, {"ETag": tag})
+
+    @cached_property
+    def _default_options(self) -> Page:
+        """What a request for one row selects if it says nothing."""
+        return read_page(self.row_reader, [], NO_SCOPES)
 
     def _row_plan(self, view: View, scopes: Scopes) -> Plan:
         shape = self.table_context.shape

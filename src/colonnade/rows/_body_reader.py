@@ -21,7 +21,7 @@ from colonnade.models import (
 )
 from colonnade.rows._column_checks import column_check
 from colonnade.rows._long_numbers import LongNumber, load_json, long_number_pattern
-from colonnade.rows._plain_schemas import plain_list_validator
+from colonnade.rows._plain_schemas import plain_validator, stores_as_they_are
 
 MAX_ERRORS = 20
 """The maximum number of errors in a response; a body of 4 MiB can contain two million."""
@@ -201,6 +201,49 @@ class BodyReader:
         instances: list[BaseModel] = self._parse(parse, body, loc, scope_values, max_rows=max_rows)
         return instances
 
+    def plain_values(self, body: bytes) -> dict[str, Any] | None:
+        """Parse a JSON body to values by field, without an instance of the schema.
+
+        Args:
+            body: The body.
+
+        Returns:
+            The values; None if the schema needs the instance, or does not accept the body, in which
+            case ``parse`` or ``values`` raises.
+        """
+        if self._row_validator is None:
+            return None
+        try:
+            raw = from_json(body, allow_inf_nan=False)
+            if next(self._undocumented_values([raw]), None) is not None:
+                return None
+            values, _, names = self._row_validator.validate_json(body)
+        except (ValueError, RecursionError):
+            return None
+        columns = self._columns
+        if self._is_complete:
+            values = {
+                name: value
+                for name, value in values.items()
+                if value is not MISSING and not (value is None and columns[name])
+            }
+        else:
+            values = {name: values[name] for name in names if values[name] is not MISSING}
+        try:
+            return self.checked(values)
+        except QueryError:
+            return None
+
+    @cached_property
+    def _row_validator(self) -> SchemaValidator | None:
+        is_plain = (
+            self._is_derived
+            and not (self.omitted or self.unset_columns or self._generated_datetimes)
+            and not self._decimals
+            and self._columns.keys() == self.schema.model_fields.keys()
+        )
+        return plain_validator(self.schema) if is_plain else None
+
     def plain_rows(self, body: bytes, max_rows: int) -> list[dict[str, Any]] | None:
         """Parse a body that is a JSON array to values by field, with no object for each row.
 
@@ -210,9 +253,9 @@ class BodyReader:
 
         Returns:
             The values of each row, all with the same fields; None if the schema needs more, or does
-            not accept a row: ``parse_list`` and ``values`` say what is wrong.
+            not accept a row, in which case ``parse_list`` or ``values`` raises.
         """
-        if self._plain_validator is None:
+        if self._rows_validator is None:
             return None
         try:
             raw = from_json(body, allow_inf_nan=False)
@@ -220,7 +263,7 @@ class BodyReader:
                 return None
             if next(self._undocumented_values(raw), None) is not None:
                 return None
-            rows = [values for values, _, _ in self._plain_validator.validate_json(body)]
+            rows = [values for values, _, _ in self._rows_validator.validate_json(body)]
             for name, check in self._checks.items():
                 for row in rows if name in self._columns else ():
                     if row[name] is not None:
@@ -232,13 +275,14 @@ class BodyReader:
     @property
     def is_plain(self) -> bool:
         """Whether ``plain_rows`` can parse bodies."""
-        return self._plain_validator is not None
+        return self._rows_validator is not None
 
     @cached_property
-    def _plain_validator(self) -> SchemaValidator | None:
-        if not self._is_derived or not self._is_complete or self.omitted or self.unset_columns:
+    def _rows_validator(self) -> SchemaValidator | None:
+        is_plain = self._row_validator is not None and self._is_complete
+        if not is_plain or not stores_as_they_are(self.schema, self.shape.columns):
             return None
-        return plain_list_validator(self.schema, self.shape.columns)
+        return plain_validator(self.schema, many=True)
 
     @property
     def field_names(self) -> tuple[str, ...]:

@@ -13,21 +13,18 @@ _KINDS = frozenset(("text", "literal", "integer", "boolean", "date", "datetime",
 """The kinds of columns whose values Pydantic writes in JSON as PostgreSQL reads them."""
 
 
-def plain_list_validator(
-    schema: type[BaseModel], columns: Mapping[str, ColumnShape]
-) -> SchemaValidator | None:
-    """Return a validator of a JSON array that makes only the values of each row.
+def plain_validator(schema: type[BaseModel], *, many: bool = False) -> SchemaValidator | None:
+    """Return a validator of JSON that makes only the values of a row.
 
-    It makes a tuple for each row, which begins with a dict of all fields. Making an instance of the
-    schema takes most of the time of a batch.
+    It makes a tuple: a dict of all fields, extra fields, and the names that the JSON has. Making an
+    instance of the schema as well takes longer than to validate.
 
     Args:
         schema: The schema of a row.
-        columns: The columns of the table, by field.
+        many: Whether the JSON is an array of rows.
 
     Returns:
-        The validator; None if the schema has code that needs the instance, fields that are no
-        columns, or values that stand for the default of a column.
+        The validator; None if the schema has code that needs the instance.
     """
     core: Any = schema.__pydantic_core_schema__
     is_plain = (
@@ -35,18 +32,28 @@ def plain_list_validator(
         and core["schema"]["type"] == "model-fields"
         and not (core.get("custom_init") or core.get("root_model") or core.get("post_init"))
         and schema.model_config.get("extra") != "allow"
-        and all(
-            name in columns and _is_plain(field, columns[name])
-            for name, field in schema.model_fields.items()
-        )
     )
     if not is_plain:
         return None
-    return SchemaValidator(core_schema.list_schema(core["schema"]), core.get("config"))
+    fields = core_schema.list_schema(core["schema"]) if many else core["schema"]
+    return SchemaValidator(fields, core.get("config"))
 
 
-def _is_plain(field: FieldInfo, column: ColumnShape) -> bool:
-    """Whether every value of a field is stored as it is."""
+def stores_as_they_are(schema: type[BaseModel], columns: Mapping[str, ColumnShape]) -> bool:
+    """Whether all fields of a schema are columns that store every value as JSON has it.
+
+    Args:
+        schema: The schema of a row.
+        columns: The columns of the table, by field.
+    """
+    return all(
+        name in columns and _is_stored_as_it_is(field, columns[name])
+        for name, field in schema.model_fields.items()
+    )
+
+
+def _is_stored_as_it_is(field: FieldInfo, column: ColumnShape) -> bool:
+    """Whether a column stores the values of a field, and none stands for its default."""
     return (
         column.kind in _KINDS
         and field.default is not MISSING

@@ -103,6 +103,8 @@ class Keys:
         Args:
             values: The values of the whole key in their JSON form, in the order of its columns.
         """
+        if len(values) == 1 and type(values[0]) is int:
+            return str(values[0])
         pairs = zip(self._all, values, strict=True)
         shown = (str(value) for column, value in pairs if column in self.columns)
         return quote(",".join(map(_escaped, shown)), safe=_SAFE)

@@ -7,6 +7,7 @@ from typing import TypeVar
 from fastapi import Request, Response
 
 from colonnade.errors import QueryError, error_entry
+from colonnade.resources._fastapi_compat import body_of
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ async def json_body(request: Request) -> bytes:
         QueryError: The content type is not JSON.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = await request.body()
+    body = await body_of(request)
     if body and not (kind == "application/json" or kind.endswith("+json")):
         message = "The body must be JSON: send Content-Type: application/json"
         loc = ("header", "content-type")

@@ -77,18 +77,18 @@ class DirectRoutes:
         if inclusion is None or not inclusion.is_current(included, version):
             inclusion = _Inclusion(included, version)
             self._inclusions[id(included)] = inclusion
-        found = inclusion.find(scope)
-        if found is None:
+        chosen = inclusion.find(scope)
+        if chosen is None:
             return False
-        scope[_KEY] = found
+        scope[_KEY] = chosen
         return True
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer a request that matched; do nothing, and return False, if it did not."""
-        found: tuple[DirectRoute, str] | None = scope.pop(_KEY, None)
-        if found is None:
+        chosen: tuple[DirectRoute, str] | None = scope.pop(_KEY, None)
+        if chosen is None:
             return False
-        direct, value = found
+        direct, value = chosen
         scope["route"], scope["endpoint"] = direct.route, direct.endpoint
         parameters = scope.get("path_params", {})
         if direct.parameter is not None:

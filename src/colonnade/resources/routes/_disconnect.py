@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from fastapi import Request
 
@@ -51,7 +51,7 @@ async def cancel_on_disconnect(
     if request is None or task is None:
         return await work
     watch = _Watch(request, task, deadline)
-    timer = asyncio.get_running_loop().call_later(watch.patience, watch.begin)
+    _PendingWatches.of(asyncio.get_running_loop()).add(watch)
     try:
         return await work
     except asyncio.CancelledError:
@@ -59,12 +59,63 @@ async def cancel_on_disconnect(
             raise watch.reason from None
         raise
     finally:
-        timer.cancel()
         watch.end()
+
+
+class _PendingWatches:
+    """The requests of one event loop that are not yet watched, with one timer for all of them.
+
+    Most requests end before it is their turn: for those, a timer each would be the largest cost.
+
+    Args:
+        loop: The event loop.
+
+    Attributes:
+        loop: The event loop.
+    """
+
+    _latest: ClassVar["_PendingWatches | None"] = None
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._due: dict[_Watch, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def of(cls, loop: asyncio.AbstractEventLoop) -> "_PendingWatches":
+        """Return the pending watches of an event loop; as a rule, a process has one loop."""
+        pending = cls._latest
+        if pending is None or pending.loop is not loop:
+            cls._latest = pending = cls(loop)
+        return pending
+
+    def add(self, watch: "_Watch") -> None:
+        """Begin a watch after its patience, unless it ends before."""
+        if watch.patience < DISCONNECT_CHECK_AFTER:
+            watch.timer = self.loop.call_later(watch.patience, watch.begin)
+            return
+        watch.pending = self._due
+        self._due[watch] = due = self.loop.time() + watch.patience
+        if self._timer is None:
+            self._timer = self.loop.call_at(due, self._begin)
+
+    def _begin(self) -> None:
+        """Begin the watches that are due, which are the first ones, and set the timer again."""
+        now, self._timer = self.loop.time(), None
+        while self._due:
+            watch, due = next(iter(self._due.items()))
+            if due > now:
+                self._timer = self.loop.call_at(due, self._begin)
+                return
+            del self._due[watch]
+            watch.begin()
 
 
 class _Watch:
     """Cancels the task of a request when the client disconnects or the deadline passes."""
+
+    __slots__ = ("_deadline", "_request", "_task", "_watcher", "patience", "pending", "reason",
+                 "timer")  # fmt: skip
 
     def __init__(
         self, request: Request, task: "asyncio.Task[object]", deadline: float | None
@@ -72,6 +123,8 @@ class _Watch:
         self.patience = (
             DISCONNECT_CHECK_AFTER if deadline is None else min(DISCONNECT_CHECK_AFTER, deadline)
         )
+        self.pending: dict[_Watch, float] | None = None
+        self.timer: asyncio.TimerHandle | None = None
         self.reason: ClientGoneError | DeadlineError | None = None
         self._request = request
         self._task = task
@@ -84,6 +137,10 @@ class _Watch:
 
     def end(self) -> None:
         """Stop watching."""
+        if self.pending is not None:
+            self.pending.pop(self, None)
+        if self.timer is not None:
+            self.timer.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
 

@@ -165,8 +165,8 @@ class RouteBuilder:
         route.db = self.table_context.db
         route.unreachable = unreachable
         route.siblings = router.routes
-        # Nested rows may need the guards of another Resource, which FastAPI solves. A class of its
-        # own chooses requests by more than the path.
+        # Nested rows may need the guards of another Resource, which FastAPI solves. Subclasses
+        # choose requests by more than the path.
         route.may_be_direct = route_class is GeneratedRoute and (
             method == "GET" or not self.options.table.relations
         )

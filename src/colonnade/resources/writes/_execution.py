@@ -121,7 +121,9 @@ class WriteExecution:
             if isinstance(error, RejectedError) and not isinstance(error, Problem):
                 raise Problem.of(error) from error.__cause__
             raise
-        if context.may_call_committed(waiting=self.hooks.waiting(kind for kind, _ in committed)):
+        if committed and context.may_call_committed(
+            waiting=self.hooks.waiting(kind for kind, _ in committed)
+        ):
             for kind, arguments in committed:
                 await self.hooks.run_committed(kind, arguments, provided)
         return response

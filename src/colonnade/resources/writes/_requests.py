@@ -18,6 +18,7 @@ from colonnade.writes import (
     NestedChanges,
     NestedRelation,
     RowParser,
+    WriteKind,
     expected_versions,
 )
 
@@ -43,7 +44,8 @@ class RequestParser:
         if self._table.relations and (body := await self._nested.body(request)):
             return await self._nested.create(request, body)
         return await read_body(
-            await json_body(request), lambda body: self._rows.create(body, scopes)
+            await json_body(request),
+            partial(self._rows.create, scopes=scopes, with_instance=self._has_hooks("create")),
         )
 
     async def create_in(
@@ -55,7 +57,13 @@ class RequestParser:
             return await self._nested.create(request, body, relation.omitted)
         reader = relation.target.reader("create", relation.omitted)
         return await read_body(
-            await json_body(request), lambda body: self._rows.create(body, scopes, reader)
+            await json_body(request),
+            partial(
+                self._rows.create,
+                scopes=scopes,
+                reader=reader,
+                with_instance=self._has_hooks("create"),
+            ),
         )
 
     async def create_many(self, request: Request) -> ChangeSet | NestedChanges:
@@ -74,7 +82,14 @@ class RequestParser:
         if self._table.relations and (body := await self._nested.body(request)):
             return await self._nested.update(request, body, key, expected)
         return await read_body(
-            await json_body(request), lambda body: self._rows.update(body, scopes, key, expected)
+            await json_body(request),
+            partial(
+                self._rows.update,
+                scopes=scopes,
+                key=key,
+                expected=expected,
+                with_instance=self._has_hooks("update"),
+            ),
         )
 
     async def update_many(self, request: Request) -> ChangeSet:
@@ -83,6 +98,9 @@ class RequestParser:
         return await read_body(
             await json_body(request), partial(self._rows.update_many, scopes=scopes)
         )
+
+    def _has_hooks(self, kind: WriteKind) -> bool:
+        return kind in self._table.hooks.kinds
 
     def delete(self, request: Request, key: Key) -> ChangeSet:
         """Parse the deletion of a row."""

@@ -28,19 +28,30 @@ class RowParser:
         self._table_context = table_context
         self._max_rows = max_rows
 
-    def create(self, body: bytes, scopes: Scopes, reader: BodyReader | None = None) -> ChangeSet:
+    def create(
+        self,
+        body: bytes,
+        scopes: Scopes,
+        reader: BodyReader | None = None,
+        *,
+        with_instance: bool = True,
+    ) -> ChangeSet:
         """Parse a new row.
 
         Args:
             body: The JSON of the row.
             scopes: The scopes of the request.
             reader: The reader of the body, if it is not that of the table.
+            with_instance: Whether the change needs the validated schema, for a hook.
 
         Raises:
             QueryError: The create schema does not accept it.
         """
-        inputs = reader or self._table_context.create
-        values, instance = parse_row(inputs, body, scope_values=self._scope_values(scopes))
+        inputs, scope_values = reader or self._table_context.create, self._scope_values(scopes)
+        values = None if with_instance or scope_values else inputs.plain_values(body)
+        instance: BaseModel | None = None
+        if values is None:
+            values, instance = parse_row(inputs, body, scope_values=scope_values)
         change = Change("create", values, scopes, body=instance, reader=reader)
         return ChangeSet("create", [change], scopes)
 
@@ -55,7 +66,13 @@ class RowParser:
         return ChangeSet("create", changes, scopes)
 
     def update(
-        self, body: bytes, scopes: Scopes, key: Key, expected: frozenset[str] | None
+        self,
+        body: bytes,
+        scopes: Scopes,
+        key: Key,
+        expected: frozenset[str] | None,
+        *,
+        with_instance: bool = True,
     ) -> ChangeSet:
         """Parse the changed values of a row.
 
@@ -64,11 +81,16 @@ class RowParser:
             scopes: The scopes of the request.
             key: The key of the row.
             expected: The versions of the row that are accepted; None for any.
+            with_instance: Whether the change needs the validated schema, for a hook.
 
         Raises:
             QueryError: The update schema does not accept it.
         """
-        values, instance = parse_row(self._table_context.update, body)
+        inputs = self._table_context.update
+        values = None if with_instance else inputs.plain_values(body)
+        instance: BaseModel | None = None
+        if values is None:
+            values, instance = parse_row(inputs, body)
         change = Change("update", values, scopes, key, expected, instance)
         return ChangeSet("update", [change], scopes)
 

@@ -104,6 +104,8 @@ class ForeignKeys:
             creating: Whether the row is new, so that omitted fields are null.
             already_checked: Fields that the statement checks already.
         """
+        if not scopes and not (creating and self.self_references):
+            return []
         return [
             reference
             for reference in self.references

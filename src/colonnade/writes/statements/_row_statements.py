@@ -41,6 +41,7 @@ class WriteStatements:
         self.table_context = table_context
         self.foreign_keys = foreign_keys
         self.trees = trees
+        self._parameter_names: dict[str, dict[str, str]] = {}
 
     def insert(
         self,
@@ -289,11 +290,14 @@ class WriteStatements:
             scopes: The scopes of the request.
             prefix: The prefix of the parameters for ``values``.
         """
-        columns = self.table_context.shape.columns
-        parameters = {
-            value_parameter(columns[name].column, prefix): value for name, value in values.items()
-        }
-        parameters.update(scopes.binds())
+        names = self._parameter_names.get(prefix)
+        if names is None:
+            columns = self.table_context.shape.columns.items()
+            names = {name: value_parameter(each.column, prefix) for name, each in columns}
+            self._parameter_names[prefix] = names
+        parameters = {names[name]: value for name, value in values.items()}
+        if scopes:
+            parameters.update(scopes.binds())
         return parameters
 
     def _versions_clause(self, match: frozenset[str] | None) -> list[Any]:
