@@ -32,6 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Use the installed PostgreSQL with an ICU locale, which sorts text linguistically.",
     )
+    parser.addoption(
+        "--write-costs",
+        action="store_true",
+        help="Write the figures of tests/resources/test_costs.py.",
+    )
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -44,7 +44,7 @@ class Task(Timestamps, table=True):
     )
 
 
-db = Database()
+db = Database(freeze_gc=True)
 app = FastAPI(lifespan=db.lifespan)
 tasks = Resource(
     Task,

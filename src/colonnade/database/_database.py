@@ -8,6 +8,7 @@ from contextlib import (
     AbstractContextManager,
     asynccontextmanager,
     contextmanager,
+    nullcontext,
 )
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,7 @@ from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from colonnade.database import _health
+from colonnade.database._frozen_gc import frozen_gc
 from colonnade.database._health import Health
 from colonnade.database._metadata import merged, metadatas
 from colonnade.database._schema import create_missing
@@ -83,6 +85,9 @@ class Database:
         telemetry: Whether to emit OpenTelemetry spans for statements. By default, this is done if
             the instrumentation of SQLAlchemy is installed and a tracer provider is set by the time
             of the first statement.
+        freeze_gc: Whether ``lifespan`` excludes all objects that exist when the app has started
+            from garbage collection (``gc.freeze``), until it stops. A collection then takes
+            milliseconds less, which the slowest requests would have waited for.
 
     Raises:
         DatabaseURLError: The URL is invalid.
@@ -132,6 +137,7 @@ class Database:
         slow_statement: float | None = None,
         explain_slow: bool = False,
         telemetry: bool | None = None,
+        freeze_gc: bool = False,
     ) -> None:
         if statement_timeout is not None and not statement_timeout > 0:
             raise ValueError(
@@ -152,6 +158,7 @@ class Database:
         direct = direct_url or (_direct_url() if url is None else None)
         self._direct = None if direct is None else DatabaseURL.parse(direct)
         self._is_overridden = False
+        self._freezes_gc = freeze_gc
 
     def _replicas_of(self, replicas: Sequence[str | URL | DatabaseURL], max_lag: float) -> Replicas:
         if replicas and self.url.backend == "sqlite":
@@ -375,10 +382,11 @@ class Database:
         """
         if not self._is_overridden:  # the block of ``using`` manages the connections
             await self.ping_async()
-        try:
-            yield
-        finally:
-            await self.dispose_async()
+        with frozen_gc() if self._freezes_gc and not self._is_overridden else nullcontext():
+            try:
+                yield
+            finally:
+                await self.dispose_async()
 
     def create_all(self, metadata: MetaData | None = None) -> None:
         """Create the tables that do not exist yet.

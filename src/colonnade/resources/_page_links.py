@@ -93,7 +93,9 @@ def _with_parameters(url: str, values: dict[str, str]) -> str:
     path, _, query = url.partition("?")
     rest = _POSITION_PARAMETERS.sub("", query).strip("&")
     if not _ENCODED_NAME.search(rest):
-        return f"{path}?{rest}{'&' if rest else ''}{urlencode(values)}"
+        # The values are cursors and numbers, which need no quoting.
+        added = "&".join(f"{name}={value}" for name, value in values.items())
+        return f"{path}?{rest}{'&' if rest else ''}{added}"
     pairs = parse_qsl(query, keep_blank_values=True)
     kept = [pair for pair in pairs if pair[0] not in {"cursor", "offset"}]
     return f"{path}?{urlencode([*kept, *values.items()])}"
