@@ -135,6 +135,7 @@ async def work_for_the_collector(send: Send) -> tuple[float, float]:
     try:
         before = len(gc.get_objects())
         await send(REQUESTS)
+        await asyncio.sleep(0.02)  # until the worker thread has let go of the last one
         left = len(gc.get_objects()) - before
         return left / REQUESTS, gc.collect() / REQUESTS
     finally:
