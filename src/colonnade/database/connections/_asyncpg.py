@@ -5,7 +5,7 @@ asyncpg sends ``date.max`` and ``datetime.max`` as ``infinity``, and their minim
 """
 
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from typing import Any
@@ -72,6 +72,34 @@ def configure(engine: Engine, keepalives: Mapping[str, int]) -> None:
             cursor._invalidate_schema_cache_asof = time.time()  # discards the prepared statements
             cursor.execute(statement, parameters)
         return True
+
+
+async def fetch(connection: Any, sql: str, values: Sequence[Any], seconds: float | None) -> Any:
+    """Do the same as ``Connection.fetch``, with fewer steps for a statement that is prepared.
+
+    Args:
+        connection: The asyncpg connection.
+        sql: The statement.
+        values: The values of its parameters.
+        seconds: How long it may take; None for the limit of the connection.
+
+    Returns:
+        The rows.
+    """
+    protocol = connection._protocol
+    prepared = connection._stmt_cache.get((sql, protocol.get_record_class(), False))
+    if prepared is None or connection._query_loggers:
+        return await connection.fetch(sql, *values, timeout=seconds)
+    limit = protocol._get_timeout(seconds)
+    try:
+        return await protocol.bind_execute(prepared, values, "", 0, False, limit)
+    except Exception as error:
+        match type(error).__name__:
+            case "InvalidCachedStatementError":  # not executed: asyncpg prepares it again
+                return await connection.fetch(sql, *values, timeout=seconds)
+            case "OutdatedSchemaCacheError":  # executed, and its result cannot be read
+                await connection.reload_schema_state()
+        raise
 
 
 async def _set_codecs(connection: Any) -> None:

@@ -24,6 +24,7 @@ from colonnade._sqlalchemy_compat import (
     logs_statements,
     parameter_name,
 )
+from colonnade.database.connections._asyncpg import fetch
 from colonnade.database.connections._liveness import is_closed_asyncpg
 from colonnade.database.statements._impossible_values import out_of_range
 from colonnade.database.statements._missing_tables import add_note
@@ -275,10 +276,9 @@ class DirectConnection:
         """``run`` on an async driver."""
         values = prepared.values(parameters)
         driver = self._pooled.driver_connection
-        # The connection has its timeout; pass one only if a block lowers it.
-        limit = {} if (timeout := block_timeout()) is None else {"timeout": timeout}
         try:
-            rows = await driver.fetch(prepared.sql, *values, **limit)
+            # The connection has its timeout; pass one only if a block lowers it.
+            rows = await fetch(driver, prepared.sql, values, block_timeout())
         except asyncio.CancelledError:
             await wait_for_cancellation(driver)
             raise
