@@ -24,7 +24,7 @@ def key_segment(key: Any, model: type[Any]) -> str:
     if not isinstance(key, dict) or set(key) != set(names):
         wanted = ", ".join(f'"{name}": ...' for name in names)
         raise ToolError(f"key: pass {{{wanted}}} for {model.__name__}.")
-    return Keys(columns).write(_text(key[name]) for name in names)
+    return Keys(columns).write([_text(key[name]) for name in names])
 
 
 def _text(value: Any) -> str:

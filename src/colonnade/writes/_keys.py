@@ -7,7 +7,7 @@ which clients would resolve as relative paths. ``~4`` is the empty string.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
@@ -97,7 +97,7 @@ class Keys:
         entries = error.errors(include_url=False, include_context=False)
         return [{**entry, "loc": where} for entry in entries]
 
-    def write(self, values: Any) -> str:
+    def write(self, values: Sequence[Any]) -> str:
         """Encode a key as a path segment, quoted for a URL.
 
         Args:
