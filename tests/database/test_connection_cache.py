@@ -154,7 +154,8 @@ def test_a_lost_connection_beyond_the_pool_raises_the_databases_error(
             session.execute(
                 text(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> "
-                    "pg_backend_pid() AND query LIKE '%pg_sleep(5)' AND state = 'active'"
+                    "pg_backend_pid() AND datname = current_database() "
+                    "AND query LIKE '%pg_sleep(5)' AND state = 'active'"
                 )
             )
         with pytest.raises((SQLAlchemyError, DatabaseError)):
