@@ -13,7 +13,9 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
+from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.routing import Mount
 from starlette.types import Scope
 
 from colonnade import Database, Field, Resource, Session, SQLModel
@@ -224,6 +226,13 @@ def test_links_have_the_root_path(notes: Resource, mounted: bool) -> None:
     link = client.get("/api/notes?limit=1").headers["link"]
     assert link.startswith("</api/notes?limit=1&cursor=")
     assert client.get("/api/notes/2").json()["text"] == "Second"
+
+
+def test_another_kind_of_app_may_serve_the_router(notes: Resource) -> None:
+    router = APIRouter()
+    router.include_router(notes)
+    app = Starlette(routes=[Mount("/api", app=router)])
+    assert TestClient(app).get("/api/notes/1").json() == {"id": 1, "text": "First"}
 
 
 def test_a_prefix_of_an_inclusion_may_have_parameters(notes: Resource) -> None:

@@ -69,8 +69,10 @@ class DirectRoutes:
         """
         if scope["type"] != "http" or is_traced(scope) or has_shared_session(scope):
             return False
-        included, app = inclusion_of(scope), scope.get("app")
-        if included is None or app is None or app.dependency_overrides or self._db.replicas:
+        included = inclusion_of(scope)
+        # An app that is not FastAPI's has no overrides to look at: FastAPI knows where they are.
+        is_overridden = getattr(scope.get("app"), "dependency_overrides", True)
+        if included is None or is_overridden or self._db.replicas:
             return False
         inclusion = self._inclusions.get(id(included))
         version = routes_version(self._router)
