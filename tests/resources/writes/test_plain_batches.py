@@ -167,6 +167,20 @@ def test_other_requests_are_refused_as_before(db: Database, gauge: Any, way: str
 JSON = {"Content-Type": "application/json"}
 
 
+def test_rows_that_a_trigger_leaves_out_are_no_success(db: Database, gauge: Any, way: str) -> None:
+    if db.url.backend == "sqlite":
+        pytest.skip("a trigger of SQLite leaves no row out")
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+        )
+        connection.exec_driver_sql(
+            "CREATE TRIGGER skip BEFORE INSERT ON gauge FOR EACH ROW EXECUTE FUNCTION skip()"
+        )
+    client = client_of(Resource(gauge, db))
+    assert client.post("/gauges:batch", json=[{"name": "a"}, {"name": "b"}]).status_code == 409
+
+
 def test_the_status_is_that_of_the_resource(db: Database, gauge: Any, way: str) -> None:
     client = client_of(Resource(gauge, db, statuses={"create": 200}))
     assert client.post("/gauges:batch", json=[{"name": "a"}]).status_code == 200

@@ -2,16 +2,18 @@
 
 from fastapi import Request
 from pydantic_core import to_json
+from sqlalchemy.exc import DBAPIError
 
 from colonnade.backends import Backend
 from colonnade.database import Plan
 from colonnade.errors import QueryError
 from colonnade.models import Idempotency
 from colonnade.resources.responses._bodies import json_body, read_body
+from colonnade.resources.responses._problems import Problem
 from colonnade.resources.routes._request_context import context_of
 from colonnade.resources.writes._requests import scopes_of_write
 from colonnade.resources.writes._resource_tables import ResourceTable
-from colonnade.writes import RejectedError
+from colonnade.writes import RejectedError, missing_reference
 
 
 class PlainBatches:
@@ -61,6 +63,12 @@ class PlainBatches:
             if getattr(error, "status_code", 422) >= 500:
                 raise
             return None
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise
+            return None
+        if row.written < len(rows):  # a trigger left some out
+            raise Problem.of(missing_reference([]))
         return str(row.body).encode()
 
     def _plan(self) -> Plan | None:

@@ -119,7 +119,8 @@ class BulkStatements:
 
         The parameter ``rows`` is a JSON array of objects with these fields, whose columns JSON
         represents as PostgreSQL does. The only row of the result has ``body``, a JSON array in the
-        same order. Encoding the arrays of ``insert`` takes longer than the statement.
+        same order, and the number of ``written`` rows. Encoding the arrays of ``insert`` takes
+        longer than the statement.
 
         Args:
             names: The fields.

@@ -33,7 +33,8 @@ def json_insert(table_context: TableContext, names: tuple[str, ...]) -> Plan:
     )
     in_order: Any = aggregate_order_by(literal_column("','"), written.c.key)
     bodies = func.string_agg(written.c.body, in_order, type_=types.Text)
-    return Plan(select((literal_column("'['") + bodies + literal_column("']'")).label("body")))
+    array: Any = literal_column("'['") + bodies + literal_column("']'")
+    return Plan(select(array.label("body"), func.count(written.c.key).label("written")))
 
 
 def _json_rows(columns: dict[str, Column[Any]]) -> Select[Any]:
