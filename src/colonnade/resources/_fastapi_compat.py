@@ -147,13 +147,12 @@ def _query_names(dependant: Any) -> Iterator[str]:
         yield from _query_names(dependency)
 
 
-def replace_receive(request: Request, receive: Receive, request_class: type[Request]) -> None:
-    """Give a request another ``receive``, and another class.
+def replace_receive(request: Request, receive: Receive) -> None:
+    """Give a request another ``receive``.
 
     It stays the same object: the exception handlers of the app get it with the body that was read.
     """
     request._receive = receive
-    request.__class__ = request_class
 
 
 async def body_of(request: Request) -> bytes:
@@ -170,7 +169,7 @@ async def body_of(request: Request) -> bytes:
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):
         request._stream_consumed = True
-        request._body = message.get("body", b"")
+        request._body = bytes(message.get("body", b""))
         return request._body
     first = [message]
 

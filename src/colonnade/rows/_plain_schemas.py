@@ -56,6 +56,8 @@ def _is_stored_as_it_is(field: FieldInfo, column: ColumnShape) -> bool:
     """Whether a column stores the values of a field, and none stands for its default."""
     return (
         column.kind in _KINDS
+        # PostgreSQL ignores the offset of a text for a column without a time zone.
+        and (column.kind != "datetime" or column.is_aware)
         and field.default is not MISSING
         and field.default_factory is None
         and (column.nullable or not Annotation.of_field(field).nullable)

@@ -3,9 +3,11 @@
 Each test runs twice: as it is, and with FastAPI's way for all requests.
 """
 
+import gc
 import gzip
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import ref
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
@@ -228,6 +230,50 @@ def test_links_have_the_root_path(notes: Resource, mounted: bool) -> None:
     assert client.get("/api/notes/2").json()["text"] == "Second"
 
 
+@pytest.mark.parametrize("others", ["asks", "rewrites the path", "rewrites the method"])
+def test_a_middleware_that_asks_the_routes_opens_nothing(
+    db: Database, note: Any, way: str, others: str
+) -> None:
+    """Instruments ask the routes by ``matches`` which of them answers, before the app does."""
+    guarded = Resource(note, db, dependencies=[Depends(refuse)])
+    both = Resource(note, db, dependencies={"delete": [Depends(refuse)]}, prefix="/both")
+    app = FastAPI()
+    app.include_router(guarded)
+    app.include_router(both)
+    app.include_router(Resource(note, db, prefix="/open"))
+    app.include_router(Resource(note, db))  # the same paths as the guarded one
+
+    class Asking:
+        def __init__(self, inner: Any) -> None:
+            self._inner = inner
+
+        async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                scope["app"] = app
+                for route in app.router.routes:
+                    route.matches(scope)
+                if others == "rewrites the path":
+                    scope["path"] = "/notes/1"
+                if others == "rewrites the method":
+                    scope["method"] = "DELETE"
+            await self._inner(scope, receive, send)
+
+    app.add_middleware(Asking)
+    client = TestClient(app)
+    path = {"asks": "/notes/1", "rewrites the path": "/open/1", "rewrites the method": "/both/1"}
+    assert client.get(path[others]).status_code == 401
+
+
+def test_an_app_is_forgotten_with_its_resource_still_there(notes: Resource) -> None:
+    app = FastAPI()
+    app.include_router(notes)
+    assert TestClient(app).get("/notes/1").status_code == 200
+    alive = ref(app)
+    del app
+    gc.collect()
+    assert alive() is None
+
+
 def test_another_kind_of_app_may_serve_the_router(notes: Resource) -> None:
     router = APIRouter()
     router.include_router(notes)
@@ -285,13 +331,13 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_exception_handler_gets_the_request_with_its_body(app: FastAPI) -> None:
     @app.exception_handler(LookupError)
     async def answer(request: Request, error: LookupError) -> Response:
-        body = (await request.body()).decode()
+        body = await request.json()
         return JSONResponse([str(error), body, request.path_params], 503)
 
     response = TestClient(app).patch("/notes/1", content='{"text":"New"}', headers=JSON)
     assert (response.status_code, response.json()) == (
         503,
-        ["broken", '{"text":"New"}', {"id": "1"}],
+        ["broken", {"text": "New"}, {"id": "1"}],
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from colonnade import Database, Resource, update
 from colonnade.errors import ModelError
+from colonnade.resources.routes._disconnect import DISCONNECT_CHECK_AFTER, cancel_on_disconnect
 from colonnade.resources.routes._request_context import context_of
 from tests.resources.sample_app import serving
 
@@ -215,3 +217,24 @@ def test_a_dependency_may_shorten_the_statement_timeout(
         response = client.get("/tasks")
         assert (response.status_code, response.json()["type"]) == (503, "urn:colonnade:busy")
         assert time.monotonic() - started < 2
+
+
+def test_each_request_is_watched_with_its_context_variables() -> None:
+    number: ContextVar[int] = ContextVar("number", default=-1)
+    seen: list[tuple[int, int]] = []
+
+    async def serve(mine: int) -> None:
+        number.set(mine)
+
+        async def receive() -> Any:
+            seen.append((mine, number.get()))
+            await asyncio.get_running_loop().create_future()
+
+        request = Request({"type": "http", "headers": []}, receive)
+        await cancel_on_disconnect(request, asyncio.sleep(DISCONNECT_CHECK_AFTER + 0.1))
+
+    async def main() -> None:
+        await asyncio.gather(*(serve(mine) for mine in range(3)))
+
+    asyncio.run(main())
+    assert seen == [(0, 0), (1, 1), (2, 2)]

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Column, DateTime, String
 
 from colonnade import Database, Field, Idempotency, Resource, SQLModel, Timestamps, schemas
 from colonnade.errors import QueryError
@@ -179,6 +180,44 @@ def test_rows_that_a_trigger_leaves_out_are_no_success(db: Database, gauge: Any,
         )
     client = client_of(Resource(gauge, db))
     assert client.post("/gauges:batch", json=[{"name": "a"}, {"name": "b"}]).status_code == 409
+
+
+def test_columns_that_json_represents_otherwise_get_parameters(
+    db: Database, plain: Created
+) -> None:
+    class Naive(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        at: datetime | None = Field(default=None, sa_type=DateTime)
+
+    class Long(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn: str = Field(
+            sa_column=Column("short", String)
+        )
+
+    long = "n" * 64  # PostgreSQL would cut off the name
+    db.create_all()
+    client = client_of(Resource(Naive, db), Resource(Long, db))
+    naive = [{"at": "2026-01-01T00:00:00"}, {"at": "2026-01-01T00:00:00+02:00"}]
+    single = [client.post("/naives", json=row).status_code for row in naive]
+    assert client.post("/naives:batch", json=naive).status_code == max(single)
+    rows = client.post("/longs:batch", json=[{long: "a"}, {long: "b"}]).json()
+    assert [row[long] for row in rows] == ["a", "b"]
+    assert plain() == 0
+
+
+def test_text_that_is_too_long_for_a_column_is_refused(db: Database, way: str) -> None:
+    class Code(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        code: str = Field(sa_type=String(5))
+
+    db.create_all()
+    client = client_of(Resource(Code, db))
+    single = client.post("/codes", json={"code": "abcdefgh"}).status_code
+    batch = client.post("/codes:batch", json=[{"code": "abcdefgh"}, {"code": "a"}])
+    assert batch.status_code == single
+    if db.url.backend == "postgresql":
+        assert (single, client.get("/codes").json()) == (422, [])
 
 
 def test_the_status_is_that_of_the_resource(db: Database, gauge: Any, way: str) -> None:

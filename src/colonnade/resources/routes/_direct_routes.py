@@ -28,6 +28,9 @@ from colonnade.resources.routes._shared_session import has_shared_session
 _KEY = "colonnade.direct_route"
 """Key in the ASGI scope: the route that answers the request, between the match and the response."""
 
+_INCLUSION = "_colonnade_inclusion"
+"""The attribute of FastAPI's inclusion of a Resource that keeps its direct routes."""
+
 _ROW_PATH = re.compile(r"(?:/\{(?P<parameter>\w+)\})?")
 """The path of the list, and that of a row, below the prefix."""
 
@@ -48,6 +51,22 @@ class DirectRoute(NamedTuple):
     parameter: str | None
 
 
+class _Match(NamedTuple):
+    """A direct route that answers a request, as it was when it was asked for."""
+
+    routes: "DirectRoutes"
+    method: str
+    path: str
+    route: DirectRoute
+    value: str
+
+    def is_of(self, routes: "DirectRoutes", scope: Scope) -> bool:
+        """Whether the same Resource is to answer the same method and path."""
+        return (
+            self.routes is routes and self.method == scope["method"] and self.path == scope["path"]
+        )
+
+
 class DirectRoutes:
     """The direct routes of a Resource.
 
@@ -59,7 +78,6 @@ class DirectRoutes:
     def __init__(self, router: Any, db: Database) -> None:
         self._router = router
         self._db = db
-        self._inclusions: dict[int, _Inclusion] = {}
 
     def match(self, scope: Scope) -> bool:
         """Whether a direct route answers a request. ``handle`` then does it.
@@ -67,6 +85,7 @@ class DirectRoutes:
         Args:
             scope: The scope of the request, as FastAPI passes it to an included router.
         """
+        scope.pop(_KEY, None)  # of a middleware that has asked which route answers
         if scope["type"] != "http" or is_traced(scope) or has_shared_session(scope):
             return False
         included = inclusion_of(scope)
@@ -74,23 +93,23 @@ class DirectRoutes:
         is_overridden = getattr(scope.get("app"), "dependency_overrides", True)
         if included is None or is_overridden or self._db.replicas:
             return False
-        inclusion = self._inclusions.get(id(included))
+        inclusion: _Inclusion | None = getattr(included, _INCLUSION, None)
         version = routes_version(self._router)
-        if inclusion is None or not inclusion.is_current(included, version):
+        if inclusion is None or inclusion.version != version:
             inclusion = _Inclusion(included, version)
-            self._inclusions[id(included)] = inclusion
+            setattr(included, _INCLUSION, inclusion)
         chosen = inclusion.find(scope)
         if chosen is None:
             return False
-        scope[_KEY] = chosen
+        scope[_KEY] = _Match(self, scope["method"], scope["path"], *chosen)
         return True
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answer a request that matched; do nothing, and return False, if it did not."""
-        chosen: tuple[DirectRoute, str] | None = scope.pop(_KEY, None)
-        if chosen is None:
+        chosen: _Match | None = scope.pop(_KEY, None)
+        if chosen is None or not chosen.is_of(self, scope):
             return False
-        direct, value = chosen
+        direct, value = chosen.route, chosen.value
         scope["route"], scope["endpoint"] = direct.route, direct.endpoint
         parameters = scope.get("path_params", {})
         if direct.parameter is not None:
@@ -112,11 +131,13 @@ class _Inclusion:
     Args:
         included: What FastAPI knows of the inclusion.
         version: The version of the routes of the Resource.
+
+    Attributes:
+        version: The same.
     """
 
     def __init__(self, included: Any, version: tuple[int, int]) -> None:
-        self._included = included
-        self._version = version
+        self.version = version
         self._prefix = f"{included.include_context.prefix}{included.original_router.prefix}"
         self._routes: dict[tuple[str, bool], DirectRoute | None] = {}
         self._others: list[Pattern[str]] = []
@@ -147,10 +168,6 @@ class _Inclusion:
             direct = DirectRoute(route, endpoint, route.direct_handler(endpoint), parameter)
         for method in candidate.methods:
             self._routes.setdefault((method, parameter is not None), direct)
-
-    def is_current(self, included: Any, version: tuple[int, int]) -> bool:
-        """Whether the inclusion is still what it was."""
-        return self._included is included and self._version == version
 
     def find(self, scope: Scope) -> tuple[DirectRoute, str] | None:
         """Return the direct route of a request with the value of its parameter, if there is one."""

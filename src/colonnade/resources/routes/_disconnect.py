@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable
+from contextvars import Context, copy_context
+from itertools import takewhile
 from typing import ClassVar, TypeVar
 
 from fastapi import Request
@@ -97,25 +99,29 @@ class _PendingWatches:
         watch.pending = self._due
         self._due[watch] = due = self.loop.time() + watch.patience
         if self._timer is None:
-            self._timer = self.loop.call_at(due, self._begin)
+            self._set_timer(due)
+
+    def _set_timer(self, due: float) -> None:
+        # It would keep the context variables of a request, and pass them on to others.
+        self._timer = self.loop.call_at(due, self._begin, context=Context())
 
     def _begin(self) -> None:
         """Begin the watches that are due, which are the first ones, and set the timer again."""
         now, self._timer = self.loop.time(), None
-        while self._due:
-            watch, due = next(iter(self._due.items()))
-            if due > now:
-                self._timer = self.loop.call_at(due, self._begin)
-                return
+        for watch, _ in list(takewhile(lambda item: item[1] <= now, self._due.items())):
             del self._due[watch]
             watch.begin()
+        if self._due:
+            self._set_timer(next(iter(self._due.values())))
 
 
 class _Watch:
     """Cancels the task of a request when the client disconnects or the deadline passes."""
 
-    __slots__ = ("_deadline", "_request", "_task", "_watcher", "patience", "pending", "reason",
-                 "timer")  # fmt: skip
+    __slots__ = (
+        "_context", "_deadline", "_request", "_task", "_watcher", "patience", "pending", "reason",
+        "timer",
+    )  # fmt: skip
 
     def __init__(
         self, request: Request, task: "asyncio.Task[object]", deadline: float | None
@@ -129,11 +135,12 @@ class _Watch:
         self._request = request
         self._task = task
         self._deadline = deadline
+        self._context = copy_context()
         self._watcher: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Start to watch."""
-        self._watcher = asyncio.get_running_loop().create_task(self._wait())
+        self._watcher = asyncio.get_running_loop().create_task(self._wait(), context=self._context)
 
     def end(self) -> None:
         """Stop watching."""

@@ -109,7 +109,11 @@ class ResourceRoute(APIRoute):
 
         async def limit_body(request: Request) -> Response:
             self.limit_body(request)
-            return await handle(request)
+            request.__class__ = self.request_class
+            try:
+                return await handle(request)
+            finally:
+                request.__class__ = Request
 
         return self.with_problems(self.with_session(limit_body))
 
@@ -166,7 +170,7 @@ class ResourceRoute(APIRoute):
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > LARGEST_BODY:
             raise _too_large()
-        replace_receive(request, _limited(request.receive), self.request_class)
+        replace_receive(request, _limited(request.receive))
 
 
 class GeneratedRoute(ResourceRoute):

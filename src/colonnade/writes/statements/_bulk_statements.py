@@ -51,6 +51,9 @@ ARRAY_TYPES = (
 )  # fmt: skip
 """Types whose arrays SQLAlchemy and asyncpg encode element by element, like single values."""
 
+TEXT_TYPES = frozenset((AutoString, types.String, types.Unicode, types.VARCHAR))
+"""Types of text that may have a length."""
+
 PLAIN_TYPES = frozenset((
     AutoString, types.String, types.Text, types.Integer, types.SmallInteger, types.BigInteger,
     types.Boolean, types.Date, types.DateTime, UTCDateTime, types.Uuid, types.UUID,
@@ -437,7 +440,12 @@ class BulkStatements:
 
 def unnested(columns: dict[str, Any], name: str = "input_rows") -> Any:
     """Build ``unnest()`` of array parameters: one column for each, and ``position``."""
-    arrays = [bindparam(name, type_=ARRAY(kind, dimensions=1)) for name, kind in columns.items()]
+    # SQLAlchemy casts the parameters, and a cast to VARCHAR(5) would cut off what is longer.
+    kinds = [types.Text() if type(kind) in TEXT_TYPES else kind for kind in columns.values()]
+    arrays = [
+        bindparam(name, type_=ARRAY(kind, dimensions=1))
+        for name, kind in zip(columns, kinds, strict=True)
+    ]
     table = func.unnest(*arrays).table_valued(*columns, with_ordinality="position")
     return table.render_derived(name)
 

@@ -11,14 +11,25 @@ from colonnade.query import NO_SCOPES
 from colonnade.rows import ReturnedRow, row_columns
 from colonnade.writes._table_context import TableContext
 
+MAX_NAME_BYTES = 63
+"""PostgreSQL cuts off longer names (``NAMEDATALEN``), which would not be those in the JSON."""
 
-def json_insert(table_context: TableContext, names: tuple[str, ...]) -> Plan:
+POSITION = "colonnade_position"
+"""The column with the position of a row in the parameter."""
+
+
+def json_insert(table_context: TableContext, names: tuple[str, ...]) -> Plan | None:
     """Build the INSERT of rows in the parameter ``rows``: see ``BulkStatements.insert_json``.
 
     Args:
         table_context: The table, whose keys the database generates in sequence.
         names: The fields of each row.
+
+    Returns:
+        The plan; None if a field cannot be the name of a column of the parameter.
     """
+    if any(len(name.encode()) > MAX_NAME_BYTES or name == POSITION for name in names):
+        return None
     shape, view = table_context.shape, table_context.view
     columns = {name: shape.columns[name].column for name in names}
     returned = ReturnedRow(shape.table)
@@ -49,8 +60,8 @@ def _json_rows(columns: dict[str, Column[Any]]) -> Select[Any]:
     declared = ", ".join(f"{name} {kind}" for name, kind in zip(names, kinds, strict=True))
     source = text(
         f"ROWS FROM (json_to_recordset(CAST(:rows AS JSON)) AS ({declared})) "
-        f"WITH ORDINALITY AS input_rows ({', '.join(names)}, colonnade_position)"
+        f"WITH ORDINALITY AS input_rows ({', '.join(names)}, {POSITION})"
     ).bindparams(bindparam("rows", type_=types.Text))
     chosen: list[Any] = [literal_column(f"input_rows.{name}") for name in names]
-    position: Any = literal_column("input_rows.colonnade_position")
+    position: Any = literal_column(f"input_rows.{POSITION}")
     return select(*chosen).select_from(source).order_by(position)
