@@ -52,7 +52,7 @@ class DirectRoute(NamedTuple):
 
 
 class _Match(NamedTuple):
-    """A direct route that answers a request, as it was when it was asked for."""
+    """A direct route, and the request that it matched."""
 
     routes: "DirectRoutes"
     method: str
@@ -133,7 +133,7 @@ class _Inclusion:
         version: The version of the routes of the Resource.
 
     Attributes:
-        version: The same.
+        version: The version of the routes of the Resource.
     """
 
     def __init__(self, included: Any, version: tuple[int, int]) -> None:

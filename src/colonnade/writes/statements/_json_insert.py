@@ -54,7 +54,7 @@ def _json_rows(columns: dict[str, Column[Any]]) -> Select[Any]:
     Args:
         columns: The column for each name in the objects.
     """
-    dialect: Any = PGDialect()  # type: ignore[no-untyped-call]  # of SQLAlchemy
+    dialect: Any = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy does not type it
     names = [dialect.identifier_preparer.quote(name) for name in columns]
     kinds = [column.type.compile(dialect) for column in columns.values()]
     declared = ", ".join(f"{name} {kind}" for name, kind in zip(names, kinds, strict=True))
