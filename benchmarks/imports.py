@@ -2,7 +2,9 @@
 
     python benchmarks/imports.py [ROUNDS]
 
-Both are timed in turn, each time in a new interpreter. The ratio of the medians is what matters.
+All are timed in turn, each time in a new interpreter. The ratios of the medians are what matters.
+``import colonnade`` is what a module of models needs. An application also needs the database and
+resources, which are imported when these names are first used.
 """
 
 import os
@@ -10,8 +12,12 @@ import subprocess
 import sys
 from statistics import median
 
-CONTENDERS = {"sqlmodel, fastapi": "import sqlmodel, fastapi", "colonnade": "import colonnade"}
-TARGET = 1.15
+CONTENDERS = {
+    "sqlmodel, fastapi": "import sqlmodel, fastapi",
+    "colonnade": "import colonnade, fastapi",
+    "an application": "import fastapi; from colonnade import Database, Resource",
+}
+TARGET = 1.10
 NOT_COMPILED = "PYTHONDONTWRITEBYTECODE"
 
 
@@ -40,8 +46,10 @@ def main() -> None:
     for name, durations in times.items():
         spread = f"{min(durations) * 1000:.0f}-{max(durations) * 1000:.0f}"
         print(f"{name:20} {median(durations) * 1000:6.0f} ms ({spread})")
-    base, ours = (median(durations) for durations in times.values())
-    print(f"ratio {ours / base:.2f} (target: at most {TARGET})")
+    base, ours, application = (median(durations) for durations in times.values())
+    print(
+        f"ratio {ours / base:.2f} (target: at most {TARGET}); application {application / base:.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -151,8 +151,33 @@ def test_importing_colonnade_imports_neither_drivers_nor_the_command_line() -> N
     lazy = ["typer", "rich", "alembic", "uvicorn", "asyncpg", "psycopg", "aiosqlite"]
     lazy += ["sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.sqlite"]  # 25 ms
     code = f"import colonnade, sys; print([name for name in {lazy} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert output_of(f"{code}; colonnade.Database, colonnade.Resource; {code}") == "[]\n[]\n"
+
+
+def test_a_module_of_models_imports_neither_the_database_nor_resources() -> None:
+    parts = ["agents", "database", "query", "resources", "rows", "studio", "writes"]
+    lazy = [f"colonnade.{part}" for part in parts]
+    code = (
+        "from colonnade import Field, Relationship, Schemas, SQLModel, Timestamps; import sys; "
+        f"print([name for name in {lazy} if name in sys.modules])"
+    )
+    assert output_of(code) == "[]\n"
+
+
+def test_a_name_is_imported_when_it_is_used() -> None:
+    code = "import colonnade; print('{0}' in vars(colonnade), '{0}' in dir(colonnade))"
+    for name in ("AsyncSession", "Database", "Page", "Resource", "Studio", "problems"):
+        assert output_of(code.format(name)) == "False True\n"
+        assert getattr(colonnade, name).__name__ == name
+        assert name in vars(colonnade)
+    with pytest.raises(AttributeError, match="module 'colonnade' has no attribute 'Databas'"):
+        getattr(colonnade, "Databas")  # noqa: B009  (mypy would refuse the attribute)
+
+
+def output_of(code: str) -> str:
+    """What a new interpreter prints."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_the_docstring_of_errors_has_the_error_tree() -> None:

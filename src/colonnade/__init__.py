@@ -4,6 +4,7 @@ The package exports every public name of sqlmodel, with extended versions of ``S
 ``Field`` and ``UTCDateTime``, and also ``AsyncSession`` and Colonnade's own names.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sqlmodel import (
@@ -142,9 +143,7 @@ from sqlmodel import (
     values,
     within_group,
 )
-from sqlmodel.ext.asyncio.session import AsyncSession
 
-from colonnade.database import Database
 from colonnade.errors import ColonnadeError
 from colonnade.models import (
     Field,
@@ -160,20 +159,23 @@ from colonnade.models import (
     Versioned,
     schemas,
 )
-from colonnade.query import Page
-from colonnade.resources import (
-    STANDARD,
-    EnvelopeField,
-    Problem,
-    ReadYourWrites,
-    Resource,
-    StudioView,
-    Unscoped,
-    problems,
-)
 
 if TYPE_CHECKING:
+    from sqlmodel.ext.asyncio.session import AsyncSession
+
     from colonnade.agents import mcp_server
+    from colonnade.database import Database
+    from colonnade.query import Page
+    from colonnade.resources import (
+        STANDARD,
+        EnvelopeField,
+        Problem,
+        ReadYourWrites,
+        Resource,
+        StudioView,
+        Unscoped,
+        problems,
+    )
     from colonnade.studio import Studio
 
 __version__ = "0.1.0"
@@ -341,15 +343,37 @@ __all__ = [
     "within_group",
 ]
 
+_MODULES = {
+    "AsyncSession": "sqlmodel.ext.asyncio.session",
+    "Database": "colonnade.database",
+    "Page": "colonnade.query",
+    **dict.fromkeys(
+        (
+            "STANDARD",
+            "EnvelopeField",
+            "Problem",
+            "ReadYourWrites",
+            "Resource",
+            "StudioView",
+            "Unscoped",
+            "problems",
+        ),
+        "colonnade.resources",
+    ),
+    "Studio": "colonnade.studio",
+    "mcp_server": "colonnade.agents",
+}
+"""The modules of the names that are imported when they are first used: a module of models needs
+none of them, and few applications need all."""
+
 
 def __getattr__(name: str) -> Any:
-    """Import what most processes that import Colonnade do not use, when it is first used."""
-    if name == "Studio":
-        from colonnade.studio import Studio
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
 
-        return Studio
-    if name == "mcp_server":
-        from colonnade.agents import mcp_server
 
-        return mcp_server
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
