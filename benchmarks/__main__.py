@@ -30,16 +30,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import admins, charts, comparison, growth, report, start, testing
+from benchmarks.applications import APPLICATIONS, NotInstalledError
 from benchmarks.databases import DATABASES, fill
 from benchmarks.quiet import OtherLoadError
-from benchmarks.serving import CONTENDERS, FailedError, Served
+from benchmarks.serving import FailedError, Served
 from benchmarks.workloads import ROW, WORKLOADS, Workload
 
 PACKAGES = (
     "colonnade", "fastapi", "starlette", "uvicorn", "uvloop", "httptools", "pydantic", "sqlmodel",
-    "sqlalchemy", "asyncpg", "aiosqlite", "fastcrud", "advanced-alchemy", "django", "django-ninja",
+    "sqlalchemy", "asyncpg", "aiosqlite", "django", "msgspec",
 )  # fmt: skip
-RAISED = (comparison.DisagreementError, FailedError, OtherLoadError)
+RAISED = (comparison.DisagreementError, FailedError, NotInstalledError, OtherLoadError)
 
 
 def main() -> None:
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("part", nargs="?", choices=parts, default="all")
     parser.add_argument("--seconds", type=int, default=1, help="the seconds of each load (1)")
     parser.add_argument("--rounds", type=int, default=3, help="the rounds of each comparison (3)")
-    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--only", nargs="+", choices=APPLICATIONS, default=list(APPLICATIONS))
     parser.add_argument("--database", nargs="+", choices=DATABASES, default=list(DATABASES))
     names = [workload.name for workload in WORKLOADS]
     parser.add_argument(
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.part == "report":
         write(json.loads(report.SAVED.read_text()))
     elif arguments.part == "compare":
-        names = [name for name in CONTENDERS if name in {*arguments.only, report.OURS}]
+        names = [name for name in APPLICATIONS if name in {*arguments.only, report.OURS}]
         results = comparison.compare(
             arguments.database, names, arguments.seconds, arguments.rounds, selected(arguments)
         )
@@ -102,7 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def measure_all(arguments: argparse.Namespace) -> None:
     """Run all parts, save the results, and write them into the documentation."""
-    names = list(CONTENDERS)
+    names = list(APPLICATIONS)
     kept = json.loads(report.SAVED.read_text()) if report.SAVED.exists() else {}
     saved: dict[str, Any] = {"machine": machine(), "testing": kept.get("testing", {})}
     results = comparison.compare(list(DATABASES), names, arguments.seconds, arguments.rounds)
@@ -203,7 +204,12 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "postgresql": postgresql,
         "sqlite": sqlite3.sqlite_version,
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: version(name) for name in PACKAGES}
+        | {
+            name: number
+            for application in APPLICATIONS.values()
+            for name, number in application.versions.items()
+        },
     }
 
 

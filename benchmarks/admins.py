@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from tests.wire import wire
 
 from benchmarks import quiet
+from benchmarks.applications import APPLICATIONS, PythonApplication
 from benchmarks.databases import DATABASES, TASKS, add_tasks, fill
-from benchmarks.serving import CONTENDERS, Served
+from benchmarks.serving import Served
 
 ROWS = 10_000_000
 PAGE_SIZE = 50
@@ -28,9 +29,9 @@ LONGEST = 20.0
 """Seconds after which a page is not requested again."""
 
 ADMINS = {
-    "Studio": "benchmarks.contenders.studio_app",
-    "sqladmin": "benchmarks.contenders.sqladmin_app",
-    "starlette-admin": "benchmarks.contenders.starlette_admin_app",
+    "Studio": PythonApplication("benchmarks.contenders.studio_app"),
+    "sqladmin": PythonApplication("benchmarks.contenders.sqladmin_app"),
+    "starlette-admin": PythonApplication("benchmarks.contenders.starlette_admin_app"),
 }
 SAVED = Path(__file__).parents[1] / "docs" / "benchmarks" / "admins.json"
 PAGE = Path(__file__).parents[1] / "docs" / "studio.md"
@@ -110,7 +111,7 @@ def _get(served: Served, path: str) -> None:
 def measure(database: str) -> dict[str, Cost]:
     """The costs of each admin on a database."""
     quiet.check()
-    CONTENDERS.update(ADMINS)
+    APPLICATIONS.update(ADMINS)
     costs: dict[str, Cost] = {}
     with DATABASES[database]() as url:
         fill(url)

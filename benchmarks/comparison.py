@@ -1,5 +1,6 @@
 """Compares Colonnade with its alternatives on the same requests, in alternating rounds."""
 
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,9 +12,22 @@ from urllib.parse import urlsplit
 from tests.wire import Wire, wire
 
 from benchmarks import quiet
+from benchmarks.applications import APPLICATIONS
 from benchmarks.databases import DATABASES, TASKS, add_tasks, fill, remove_tasks
 from benchmarks.serving import Load, Served
-from benchmarks.workloads import BIG, NESTED, PAGE_10000, WORKLOADS, Workload
+from benchmarks.workloads import (
+    BATCHED,
+    BIG,
+    CREATE,
+    FILTERED,
+    LIST,
+    NESTED,
+    PAGE_10000,
+    PATCH,
+    ROW,
+    WORKLOADS,
+    Workload,
+)
 
 MAX_RATE = 15_000
 """Requests per second that no contender reaches, for the number of rows to delete."""
@@ -21,11 +35,17 @@ MAX_RATE = 15_000
 MAX_ATTEMPTS = 5
 """The most attempts for a round that other processes disturb."""
 
+DATETIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z")
+"""A datetime in a response: its seconds, and the digits after them."""
+
 GENERATED = frozenset(("id", "slug", "project_id", "created_at", "updated_at"))
 """Generated fields of written rows, which are not compared."""
 
 COUNTED_REQUESTS = 10
 """The number of requests for which round trips are counted."""
+
+ALONE = (LIST, NESTED, FILTERED, ROW, CREATE, PATCH, BATCHED)
+"""The workloads whose latency is also measured with a single client."""
 
 
 class DisagreementError(Exception):
@@ -38,11 +58,13 @@ class Measurement:
 
     Attributes:
         loads: The load of each round.
+        alone: The load of a single client in each round; empty for workloads without it.
         trips: Round trips to PostgreSQL per request; None on SQLite.
         statements: Statements that PostgreSQL ran per request; None on SQLite.
     """
 
     loads: list[Load] = field(default_factory=list)
+    alone: list[Load] = field(default_factory=list)
     trips: float | None = None
     statements: float | None = None
 
@@ -69,10 +91,11 @@ def compare(
     for database in databases:
         with DATABASES[database]() as url:
             fill(url)
-            results_by_database[database] = compare_on(url, names, seconds, rounds, workloads)
+            able = [name for name in names if database in APPLICATIONS[name].databases]
+            results_by_database[database] = compare_on(url, able, seconds, rounds, workloads)
             if database == "PostgreSQL":
                 remove_tasks(url, TASKS)
-                count_trips(url, names, results_by_database[database])
+                count_trips(url, able, results_by_database[database])
     return results_by_database
 
 
@@ -104,8 +127,12 @@ def compare_on(
                     measure_round(tasks, contender, workload, 1, known)
             for _ in range(rounds):
                 for contender in contenders:
-                    load = measure_round(tasks, contender, workload, seconds, known)
-                    results[contender.name].loads.append(load)
+                    measured = results[contender.name]
+                    measured.loads.append(measure_round(tasks, contender, workload, seconds, known))
+                    if workload in ALONE:
+                        measured.alone.append(
+                            measure_round(tasks, contender, workload, seconds, known, clients=1)
+                        )
             rates = ", ".join(
                 f"{name} {result.loads[-1].rate:,.0f}" for name, result in results.items()
             )
@@ -194,7 +221,7 @@ def next_path(links: str) -> str:
 
 
 def require_same_responses(
-    servers: Sequence[Served], workload: Workload, *, first: int = 0, **known: str
+    servers: Sequence[Served], workload: Workload, *, first: int = 0, **known: Any
 ) -> None:
     """Send a request to each contender, and compare the rows of the responses.
 
@@ -202,8 +229,11 @@ def require_same_responses(
         DisagreementError: The rows differ.
     """
     known_rows: tuple[str, Any] | None = None
+    rough = any(APPLICATIONS[served.name].whole_milliseconds for served in servers)
     for number, served in enumerate(servers, first + 1):
         rows = normalized(served.request(workload, id=number, **known), workload)
+        if rough:
+            rows = in_milliseconds(rows)
         if served.name in workload.answers:
             continue
         if known_rows is None:
@@ -225,6 +255,16 @@ def normalized(response: Any, workload: Workload) -> Any:
         return rows
     written = rows if isinstance(rows, list) else [rows]
     return [_without_generated(row) for row in written]
+
+
+def in_milliseconds(value: Any) -> Any:
+    """A response whose datetimes have exactly three digits of the second."""
+    if isinstance(value, dict):
+        return {name: in_milliseconds(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [in_milliseconds(item) for item in value]
+    parts = DATETIME.fullmatch(value) if isinstance(value, str) else None
+    return value if parts is None else f"{parts[1]}.{(parts[2] or '')[:3]:0<3}Z"
 
 
 def _without_generated(row: dict[str, Any]) -> dict[str, Any]:
@@ -264,11 +304,11 @@ def _count(
 ) -> None:
     tasks.prepare(workload, 4 * COUNTED_REQUESTS)
     numbers = count(tasks.first + 1)
-    for _ in range(2 * COUNTED_REQUESTS):
-        served.request(workload, id=next(numbers))
+    for percent in range(2 * COUNTED_REQUESTS):
+        served.request(workload, id=next(numbers), percent=percent)
     before = counted.trips, counted.statements
-    for _ in range(COUNTED_REQUESTS):
-        served.request(workload, id=next(numbers))
+    for percent in range(COUNTED_REQUESTS):
+        served.request(workload, id=next(numbers), percent=percent)
     measurement.trips = (counted.trips - before[0]) / COUNTED_REQUESTS
     measurement.statements = (counted.statements - before[1]) / COUNTED_REQUESTS
 

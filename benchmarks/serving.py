@@ -5,55 +5,43 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
 
+from benchmarks.applications import APPLICATIONS, ROOT
 from benchmarks.databases import TASKS
 from benchmarks.imports import NOT_COMPILED
 from benchmarks.workloads import PERCENT, UNIQUE, Workload
 
-ROOT = Path(__file__).parents[1]
-CONTENDERS = {
-    "guide": "benchmarks.contenders.guide",
-    "FastCRUD": "benchmarks.contenders.fastcrud_app",
-    "Advanced Alchemy": "benchmarks.contenders.alchemy_app",
-    "Django Ninja": "benchmarks.contenders.ninja_app",
-    "floor": "benchmarks.contenders.floor",
-    "floor on FastAPI": "benchmarks.contenders.floor_on_fastapi",
-    "Colonnade": "benchmarks.contenders.colonnade_app",
-}
 SCRIPT = """
 wrk.method = {method!r}
 wrk.body = {body!r}
-wrk.headers["Content-Type"] = "application/json"
+if wrk.body ~= "" then wrk.headers["Content-Type"] = "application/json" end
 local path, n = {path!r}, {first}
-local body = wrk.body
-if body:find("{{unique}}", 1, true) then
-    local run = os.time() .. "-" .. tostring({{}}):sub(8) .. "-"
-    request = function()
-        n = n + 1
-        return wrk.format(nil, path, nil, (body:gsub("{{unique}}", run .. n)))
-    end
-elseif body:find("{{percent}}", 1, true) then
-    request = function()
-        n = n + 1
-        return wrk.format(nil, path, nil, (body:gsub("{{percent}}", n % 100)))
-    end
+local run = os.time() .. "-" .. tostring({{}}):sub(8) .. "-"
+-- The percentage of a row differs from the one that the row had in the last cycle.
+local values = {{
+    unique = function() return run .. n end,
+    percent = function() return (n + math.floor(n / {tasks})) % 100 end,
+    row = function() return n % {tasks} + 1 end,
+    id = function() return n end,
+}}
+local function varied(text)
+    return (text:gsub("{{(%a+)}}", function(name)
+        return values[name] and string.format("%s", values[name]())
+    end))
 end
-local before, name, after = path:match("^(.*){{(%a+)}}(.*)$")
-if before then
+if varied(path) ~= path or varied(wrk.body) ~= wrk.body then
+    local body = wrk.body
     request = function()
         n = n + 1
-        local number = name == "row" and n % {tasks} + 1 or n
-        return wrk.format(nil, before .. string.format("%d", number) .. after)
+        return wrk.format(nil, varied(path), nil, varied(body))
     end
 end
 done = function(summary, latency, requests)
@@ -88,7 +76,7 @@ class Load:
 
 
 class Served:
-    """A contender, served by ``uvicorn[standard]`` with httptools and uvloop.
+    """A contender that is running.
 
     Args:
         name: The contender.
@@ -97,6 +85,7 @@ class Served:
 
     Raises:
         FailedError: The contender does not start.
+        NotInstalledError: What it needs is not installed.
     """
 
     def __init__(self, name: str, url: str, *, workers: int = 1) -> None:
@@ -105,12 +94,14 @@ class Served:
             self.port: int = probe.getsockname()[1]
         self.name = name
         self.url = f"http://127.0.0.1:{self.port}"
+        application = APPLICATIONS[name]
+        application.install()
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", f"{CONTENDERS[name]}:app", "--port", str(self.port),
-             "--workers", str(workers), "--log-level", "warning", "--no-access-log"],
-            cwd=ROOT, env={**os.environ, "DATABASE_URL": url, NOT_COMPILED: ""},
-        )  # fmt: skip
+            application.command(self.port, workers),
+            cwd=ROOT,
+            env={**os.environ, "DATABASE_URL": url, "PORT": str(self.port), NOT_COMPILED: ""},
+        )
 
     def __enter__(self) -> "Served":
         for _ in range(3000):
@@ -133,14 +124,15 @@ class Served:
                 process.kill()
             self.process.wait()
 
-    def request(self, workload: Workload, **names: Any) -> Any:
+    def request(self, workload: Workload, *, percent: int = 50, **names: Any) -> Any:
         """Send a single request of a workload; the parsed response.
 
         Raises:
             FailedError: The response is an error.
         """
         path = str(workload.path_of(self.name)).format(**{"row": 7, **names})
-        return self.get(path, method=workload.method, body=workload.body)
+        body = workload.body.replace(PERCENT, str(percent))
+        return self.get(path, method=workload.method, body=body)
 
     def get(self, path: str, *, method: str = "GET", body: str = "") -> Any:
         """Send a request; the parsed response.
@@ -151,8 +143,8 @@ class Served:
         request = urllib.request.Request(
             f"{self.url}{path}",
             method=method,
-            data=body.replace(UNIQUE, str(time.time_ns())).replace(PERCENT, "50").encode() or None,
-            headers={"Content-Type": "application/json"},
+            data=body.replace(UNIQUE, str(time.time_ns())).encode() or None,
+            headers={"Content-Type": "application/json"} if body else {},
         )
         try:
             with urllib.request.urlopen(request, timeout=20) as response:

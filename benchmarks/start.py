@@ -1,4 +1,4 @@
-"""The cost of starting: import time, time to the first response, and memory of a worker."""
+"""The cost of a worker: import time, time to the first response, and memory."""
 
 import statistics
 import sys
@@ -10,9 +10,10 @@ from benchmarks import quiet
 from benchmarks.databases import DATABASES, fill
 from benchmarks.imports import CONTENDERS, seconds
 from benchmarks.serving import Served
-from benchmarks.workloads import LIST, ROW
+from benchmarks.workloads import LIST, ROW, Workload
 
 NAMES = ("guide", "Colonnade")
+LARGEST = Workload("largest page", "/tasks?limit=1000")
 
 
 @dataclass
@@ -21,11 +22,15 @@ class Start:
 
     Attributes:
         first_answer: Seconds from the start of the process to its first response, for each run.
-        memory: Bytes that a worker uses after a load, for each run.
+        at_rest: Bytes that a worker uses after its first response, for each run.
+        memory: Bytes that it uses after a load of lists.
+        largest: Bytes that it uses after a load of pages of 1,000 rows.
     """
 
     first_answer: list[float] = field(default_factory=list)
+    at_rest: list[int] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
+    largest: list[int] = field(default_factory=list)
 
 
 def starts(database: str, times: int) -> dict[str, Start]:
@@ -41,11 +46,15 @@ def starts(database: str, times: int) -> dict[str, Start]:
         fill(url)
         for _ in range(times):
             for name in NAMES:
+                start = starts_by_name[name]
                 with Served(name, url) as served:
                     served.request(ROW)
-                    starts_by_name[name].first_answer.append(time.perf_counter() - served.began)
+                    start.first_answer.append(time.perf_counter() - served.began)
+                    start.at_rest.append(served.memory())
                     served.load(LIST, 1)
-                    starts_by_name[name].memory.append(served.memory())
+                    start.memory.append(served.memory())
+                    served.load(LARGEST, 1)
+                    start.largest.append(served.memory())
     for name, start in starts_by_name.items():
         first, held = statistics.median(start.first_answer), statistics.median(start.memory)
         print(f"  {name}: {first:.2f} s, {held / 2**20:.0f} MiB", file=sys.stderr, flush=True)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,17 @@ import psutil
 import pytest
 from benchmarks import __main__ as command
 from benchmarks import quiet, report
-from benchmarks.comparison import DisagreementError, next_path, normalized, require_same_responses
-from benchmarks.serving import CONTENDERS, FailedError, Served
+from benchmarks.applications import APPLICATIONS, NotInstalledError, PythonApplication
+from benchmarks.comparison import (
+    DisagreementError,
+    Tasks,
+    in_milliseconds,
+    next_path,
+    normalized,
+    require_same_responses,
+)
+from benchmarks.databases import DATABASES, TASKS
+from benchmarks.serving import FailedError, Served
 from benchmarks.workloads import BATCHED, CREATE, LIST, NESTED, PAGE_10000, WORKLOADS
 
 SAVED = json.loads(report.SAVED.read_text())
@@ -37,7 +47,7 @@ def contender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def make(name: str, answer: Any, status: int = 200, text: str = STARLETTE) -> str:
         (tmp_path / f"{name}.py").write_text(text.format(answer=repr(answer), status=status))
-        monkeypatch.setitem(CONTENDERS, name, name)
+        monkeypatch.setitem(APPLICATIONS, name, PythonApplication(name))
         return name
 
     return make
@@ -67,7 +77,8 @@ def test_a_contender_that_does_not_start_is_an_error(contender: Any) -> None:
 def test_the_command_prints_no_table_after_an_error(
     contender: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(CONTENDERS, "guide", contender("wrong", [{"id": 1}]))
+    wrong = contender("wrong", [{"id": 1}])
+    monkeypatch.setitem(APPLICATIONS, "guide", APPLICATIONS[wrong])
     monkeypatch.setattr("shutil.which", lambda name: name)
     monkeypatch.setattr(quiet, "check", lambda: None)
     monkeypatch.setattr(sys, "argv", ["b", "compare", "--only", "guide", "--database", "SQLite"])
@@ -117,6 +128,49 @@ def test_the_benchmarks_processes_are_not_other_load() -> None:
     assert quiet.benchmark_cpu()[this] - before[this] > 0.05
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("database", DATABASES)
+def test_all_contenders_give_the_same_answers(database: str) -> None:
+    with DATABASES[database]() as url, ExitStack() as stack:
+        # In another process, since tests forget the models that were defined in this one.
+        code = f"from benchmarks.databases import fill; fill({url!r})"
+        subprocess.run([sys.executable, "-c", code], check=True, cwd=report.ROOT)
+        starting = [
+            Served(name, url)
+            for name, application in APPLICATIONS.items()
+            if database in application.databases
+        ]
+        servers = [stack.enter_context(server) for server in starting]
+        tasks = Tasks(url)
+        for workload in WORKLOADS:
+            if workload.rows == TASKS:
+                tasks.prepare(workload, len(servers))
+                able = [server for server in servers if workload.path_of(server.name) is not None]
+                require_same_responses(able, workload, first=tasks.first)
+
+
+@pytest.mark.parametrize(
+    ("datetime", "rounded"),
+    [
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000Z"),
+        ("2026-01-01T00:00:00.5Z", "2026-01-01T00:00:00.500Z"),
+        ("2026-01-01T00:00:00.123999Z", "2026-01-01T00:00:00.123Z"),
+        ("Task 1", "Task 1"),
+    ],
+)
+def test_datetimes_are_compared_in_the_milliseconds_that_javascript_has(
+    datetime: str, rounded: str
+) -> None:
+    assert in_milliseconds([{"at": datetime, "n": 1}]) == [{"at": rounded, "n": 1}]
+
+
+def test_a_contender_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.applications.NODE", tmp_path)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(NotInstalledError, match="drizzle-orm needs npm"):
+        Served("Drizzle", "")
+
+
 def test_rows_are_compared_without_generated_fields() -> None:
     row = {"id": 1, "title": "New", "created_at": "now"}
     assert normalized({**row, "id": 2}, CREATE) == normalized(row, CREATE) == [{"title": "New"}]
@@ -142,7 +196,11 @@ def test_the_saved_results_are_complete() -> None:
     for database, workloads in SAVED["comparison"].items():
         assert list(workloads) == [workload.name for workload in WORKLOADS], database
         for workload in WORKLOADS:
-            able = {name for name in CONTENDERS if workload.path_of(name) is not None}
+            able = {
+                name
+                for name, application in APPLICATIONS.items()
+                if workload.path_of(name) is not None and database in application.databases
+            }
             assert workloads[workload.name].keys() == able
     assert {*SAVED["growth"], *SAVED["start"]} == {"PostgreSQL", "SQLite"}
 

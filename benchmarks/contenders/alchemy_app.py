@@ -1,10 +1,8 @@
 """Advanced Alchemy: its repository in FastAPI endpoints, with its FastAPI extension."""
 
 import os
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from advanced_alchemy.base import DefaultBase
 from advanced_alchemy.exceptions import NotFoundError
 from advanced_alchemy.extensions.fastapi import (
     AdvancedAlchemy,
@@ -14,57 +12,12 @@ from advanced_alchemy.extensions.fastapi import (
 )
 from advanced_alchemy.filters import LimitOffset, OrderBy
 from advanced_alchemy.repository import SQLAlchemyAsyncRepository
-from advanced_alchemy.types import DateTimeUTC
 from fastapi import Depends, FastAPI, HTTPException
-from sqlalchemy import ForeignKey
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column, relationship, selectinload
+from sqlalchemy.orm import selectinload
 
+from benchmarks.contenders.alchemy_tables import Task, TaskAssignment
 from benchmarks.contenders.tables import TaskCreate, TaskNested, TaskRead, TaskUpdate
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-class Project(DefaultBase):
-    __tablename__ = "project"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    slug: Mapped[str]
-
-
-class Worker(DefaultBase):
-    __tablename__ = "worker"
-    id: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    type: Mapped[str]
-
-
-class TaskAssignment(DefaultBase):
-    __tablename__ = "task_assignment"
-    task_id: Mapped[int] = mapped_column(ForeignKey("task.id"), primary_key=True)
-    worker_id: Mapped[str] = mapped_column(ForeignKey("worker.id"), primary_key=True)
-    role: Mapped[str] = mapped_column(default="assignee")
-    assigned_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True), default=now)
-    worker: Mapped[Worker] = relationship()
-
-
-class Task(DefaultBase):
-    __tablename__ = "task"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    title: Mapped[str]
-    description: Mapped[str | None]
-    status: Mapped[str] = mapped_column(default="pending")
-    priority: Mapped[str] = mapped_column(default="medium")
-    progress_percent: Mapped[int] = mapped_column(default=0)
-    project_id: Mapped[int | None] = mapped_column(ForeignKey("project.id"))
-    created_at: Mapped[datetime] = mapped_column(DateTimeUTC(timezone=True), default=now)
-    updated_at: Mapped[datetime] = mapped_column(
-        DateTimeUTC(timezone=True), default=now, onupdate=now
-    )
-    project: Mapped[Project | None] = relationship()
-    assignments: Mapped[list[TaskAssignment]] = relationship(passive_deletes="all")
 
 
 class Tasks(SQLAlchemyAsyncRepository[Task]):
@@ -74,7 +27,7 @@ class Tasks(SQLAlchemyAsyncRepository[Task]):
 url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+asyncpg://")
 config = SQLAlchemyAsyncConfig(
     connection_string=url.replace("sqlite://", "sqlite+aiosqlite://"),
-    engine_config=EngineConfig(pool_size=10, max_overflow=20),
+    engine_config=EngineConfig(pool_size=10, max_overflow=0),
     session_config=AsyncSessionConfig(expire_on_commit=False),
     commit_mode="manual",
 )

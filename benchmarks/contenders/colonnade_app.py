@@ -44,7 +44,7 @@ class Task(Timestamps, table=True):
     )
 
 
-db = Database(freeze_gc=True)
+db = Database(freeze_gc=True, max_overflow=0)
 app = FastAPI(lifespan=db.lifespan)
 tasks = Resource(
     Task,

@@ -12,7 +12,7 @@ from benchmarks.contenders.tables import Task, TaskCreate, TaskRead, TaskUpdate
 
 url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+asyncpg://")
 engine = create_async_engine(
-    url.replace("sqlite://", "sqlite+aiosqlite://"), pool_size=10, max_overflow=20
+    url.replace("sqlite://", "sqlite+aiosqlite://"), pool_size=10, max_overflow=0
 )
 
 

@@ -159,7 +159,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     global pool
     if IS_POSTGRESQL:
         # Like SQLAlchemy's pool, do not send a reset query on release.
-        pool = await asyncpg.create_pool(URL, min_size=10, max_size=30, reset=_nothing)
+        pool = await asyncpg.create_pool(URL, min_size=10, max_size=10, reset=_nothing)
     yield
 
 

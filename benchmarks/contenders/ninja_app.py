@@ -30,7 +30,7 @@ def _database() -> dict[str, Any]:
         "USER": parts.username,
         "HOST": parse_qs(parts.query).get("host", [parts.hostname])[0],
         "PORT": parts.port or "",
-        "OPTIONS": {"pool": {"min_size": 10, "max_size": 30}},
+        "OPTIONS": {"pool": {"min_size": 10, "max_size": 10}},
     }
 
 
