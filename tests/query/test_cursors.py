@@ -14,6 +14,7 @@ from sqlalchemy import event
 from colonnade import Database, Field, Resource, SQLModel
 from colonnade.errors import QueryError
 from colonnade.query import PageReader, QueryableTable
+from colonnade.testing._statements import record_statements
 from tests.query.lists import pages_of, walk
 from tests.resources.sample_app import serving
 
@@ -57,6 +58,40 @@ def test_a_deleted_row_does_not_shift_a_cursor(client: TestClient) -> None:
     link = client.get("/tasks?limit=2").links["next"]["url"]
     client.delete("/tasks/1")
     assert client.get(link).json()[0]["id"] == 3
+
+
+@pytest.mark.parametrize("order_by", ["status", "-status", "status,-priority", "-status,priority"])
+def test_sqlite_seeks_the_row_of_a_cursor_among_equal_values(order_by: str) -> None:
+    class Task(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        status: str = Field(index=True)
+        priority: int | None = None
+
+    db = Database("sqlite://")
+    db.create_all()
+    with serving(Resource(Task, db)) as client:
+        bodies = [{"status": "ab"[n % 2], "priority": n % 3 or None} for n in range(20)]
+        client.post("/tasks:batch", json=bodies)
+        first_page = f"/tasks?limit=3&order_by={order_by}"
+        assert walk(client, first_page) == [
+            row["id"] for row in client.get(f"/tasks?order_by={order_by}").json()
+        ]
+        next_page = client.get(first_page).links["next"]["url"]
+        for url in (next_page, client.get(next_page).links["prev"]["url"]):
+            with record_statements(db) as statements:
+                client.get(url)
+            (statement,) = statements
+            with db.engine.connect() as connection:
+                explained = f"EXPLAIN QUERY PLAN {statement.sql}"
+                rows = connection.exec_driver_sql(explained, statement.parameters)
+                plan = [row.detail for row in rows]
+            comparison = "<" if order_by.startswith("-") else ">"
+            if url != next_page:
+                comparison = {"<": ">", ">": "<"}[comparison]
+            searches = [detail for detail in plan if detail.startswith("SEARCH")]
+            assert len(searches) == 2
+            assert "ix_task_status (status=?" in searches[0]
+            assert f"ix_task_status (status{comparison}?)" in searches[1]
 
 
 @pytest.mark.parametrize("size", [5, 20_000])

@@ -196,6 +196,24 @@ def after_position(
     return and_(first, result)
 
 
+def ranges_after(
+    ordering: Ordering,
+    nulls: tuple[bool, ...],
+    binds: Sequence[Any],
+    values: Sequence[ColumnElement[Any]],
+) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The same rows as ``after_position``, as two ranges of the first value, which is not NULL.
+
+    Returns:
+        The conditions for rows with the same first value, and for rows with a later one.
+    """
+    rest = after_position(ordering[1:], nulls[1:], binds[1:], values[1:])
+    return (
+        and_(values[0] == binds[0], rest),
+        _is_after(ordering[0], values[0], binds[0], is_null=False),
+    )
+
+
 def _is_after(
     sort_column: SortColumn, column: ColumnElement[Any], bind: Any, is_null: bool
 ) -> ColumnElement[bool]:

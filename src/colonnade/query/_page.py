@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar
 
 from sqlalchemy import (
     BigInteger,
+    Column,
     ColumnElement,
     FromClause,
     Select,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    union_all,
 )
 from sqlalchemy import Enum as NativeEnum
 
@@ -25,7 +27,7 @@ from colonnade.query._filter_sql import TEXT, VALUE_PREFIX, FilterCompiler
 from colonnade.query._filters import Filter
 from colonnade.query._includes import Includes
 from colonnade.query._key_parameters import key_parameter, key_parameters
-from colonnade.query._ordering import Ordering, SortColumn, after_position
+from colonnade.query._ordering import Ordering, SortColumn, after_position, ranges_after
 from colonnade.query._paths import ColumnPath
 from colonnade.query._queryable_tables import QueryableTable
 from colonnade.query._relations import RelationJoin
@@ -218,16 +220,24 @@ class Page:
         """
         table = self.queryable.shape.table
         rows = RowSource(table, self.scopes)
-        filtered = statement.where(self._condition(rows)).params(self.parameters())
+        values = [sort_column.path.sort_sql(rows) for sort_column in self.ordering]
+        condition = self._condition(rows, self._after_position(values))
+        filtered = statement.where(condition).params(self.parameters())
         ordered = filtered.order_by(
             *(sort_column.expression(rows) for sort_column in self._effective_ordering())
         )
         return ordered.limit(self.limit).offset(self.offset or None)
 
-    def rows(self) -> Select[Any]:
+    def rows(self, *, in_ranges: bool = False) -> Select[Any]:
         """The SELECT of the page's rows with all columns, in reverse if the page goes backwards.
 
         Besides ``parameters()`` it has the parameters ``limit_`` and, with an offset, ``offset_``.
+
+        Args:
+            in_ranges: Whether to select rows after a cursor as two ranges, where that is possible:
+                those with the same first sort value, and those after it. SQLite finds both in an
+                index of that column, where it would read all rows with the same value for a
+                comparison of all columns.
 
         Returns:
             The statement.
@@ -240,9 +250,17 @@ class Page:
             for index, sort_column in enumerate(self.ordering)
             if _is_computed(sort_column)
         }
+        if in_ranges and all(isinstance(value, Column) for value in values) and self._has_ranges:
+            ranges = ranges_after(*self._position_values(values))
+            selects = (self._select(select(*source.c), rows, after) for after in ranges)
+            both = union_all(*selects).subquery()
+            values = self.sort_values(both)
+            selected = select(both)
+        else:
+            after = self._after_position(values)
+            selected = self._select(select(*source.c, *computed.values()), rows, after)
         return (
-            self._select(select(*source.c, *computed.values()), rows)
-            .order_by(
+            selected.order_by(
                 *(
                     sort_column.ordered(computed.get(index, values[index]))
                     for index, sort_column in enumerate(self._effective_ordering())
@@ -251,6 +269,12 @@ class Page:
             .limit(bindparam("limit_", type_=BigInteger()))
             .offset(bindparam("offset_", type_=BigInteger()) if self.offset else None)
         )
+
+    @property
+    def _has_ranges(self) -> bool:
+        """Whether the rows after the cursor are two ranges of the first sort column."""
+        first, *rest = self.ordering
+        return self.position is not None and not first.nullable and bool(rest)
 
     def sort_values(self, selected: FromClause) -> list[ColumnElement[Any]]:
         """The values of the ordering of each row that ``rows`` selects.
@@ -282,7 +306,7 @@ class Page:
             return select(func.count()).select_from(counted_rows)
         source = self.queryable.shape.table.alias()
         rows = JoinedSource(source, self.scopes)
-        return self._select(select(func.count()), rows, from_cursor=False)
+        return self._select(select(func.count()), rows)
 
     def all_rows(self) -> Select[Any]:
         """The SELECT of a constant for each row of all pages, which a planner can estimate.
@@ -292,12 +316,13 @@ class Page:
         """
         source = self.queryable.shape.table.alias()
         rows = JoinedSource(source, self.scopes)
-        return self._select(select(literal_column("1")), rows, from_cursor=False)
+        return self._select(select(literal_column("1")), rows)
 
     def _select(
-        self, statement: Select[Any], rows: JoinedSource, *, from_cursor: bool = True
+        self, statement: Select[Any], rows: JoinedSource, after: ColumnElement[bool] | None = None
     ) -> Select[Any]:
-        condition = self._condition(rows, from_cursor=from_cursor)  # it may need joins
+        """Select the rows of all pages, or those that come after a position."""
+        condition = self._condition(rows, after)  # it may need joins
         statement = statement.select_from(rows.joined).where(condition)
         if self.parent is None:
             return statement
@@ -362,21 +387,28 @@ class Page:
             return tuple(sort_column.reversed() for sort_column in self.ordering)
         return self.ordering
 
-    def _condition(self, rows: RowSource, *, from_cursor: bool = True) -> ColumnElement[bool]:
+    def _condition(
+        self, rows: RowSource, after: ColumnElement[bool] | None = None
+    ) -> ColumnElement[bool]:
         table = self.queryable.shape.table
         clauses = [FilterCompiler(self.scopes).compile(self.filter.node, self.queryable, rows)]
         clauses += self.scopes.clauses(table, rows.source)
         clauses += [adapt_to_source(condition, table, rows.source) for condition in self.conditions]
-        if from_cursor and self.position is not None:
-            clauses.append(self._after_position(self.position, rows))
+        if after is not None:
+            clauses.append(after)
         return and_(*clauses)
 
-    def _after_position(self, position: CursorPosition, rows: RowSource) -> ColumnElement[bool]:
-        """The condition for rows after a position."""
-        nulls = tuple(value is None for value in position.values)
-        values = [sort_column.path.sort_sql(rows) for sort_column in self.ordering]
-        parameters = _cursor_parameters(self.ordering)
-        return after_position(self._effective_ordering(), nulls, parameters, values)
+    def _after_position(self, values: Sequence[ColumnElement[Any]]) -> ColumnElement[bool] | None:
+        """The condition for rows after the cursor; None without a cursor."""
+        if self.position is None:
+            return None
+        return after_position(*self._position_values(values))
+
+    def _position_values(self, values: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
+        """The ordering, which of the cursor's values are NULL, its parameters, and sort values."""
+        assert self.position is not None
+        nulls = tuple(value is None for value in self.position.values)
+        return self._effective_ordering(), nulls, _cursor_parameters(self.ordering), values
 
 
 def _is_computed(sort_column: SortColumn) -> bool:

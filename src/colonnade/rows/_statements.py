@@ -81,7 +81,7 @@ def page_statement(page: Page, view: RowView, backend: Backend) -> Select[Any]:
 
 def _numbered_columns(page: Page, view: RowView, backend: Backend) -> list[Any]:
     """The columns of a page's statement, from numbered rows, which can be reversed."""
-    rows = page.rows().subquery()
+    rows = page.rows(in_ranges=backend == "sqlite").subquery()
     number = func.row_number().over()
     shown: Any = _shown_limit()
     numbered = select(
@@ -119,7 +119,7 @@ def _materialized_columns(page: Page, view: RowView, backend: Backend) -> list[A
 
 def _kept(page: Page, backend: Backend) -> CTE:
     """The rows of a page, selected once."""
-    rows = page.rows()
+    rows = page.rows(in_ranges=backend == "sqlite")
     if backend == "sqlite" and len(page.ordering) > len(page.queryable.shape.primary_key):
         # To sort rows for a CTE, SQLite reads all their columns; for a subquery that is not
         # merged with it, only those of the rows that it keeps.

@@ -57,7 +57,7 @@ class GroupedPage(Page):
         builder = GroupsBuilder(
             self.grouping,
             lambda: JoinedSource(self.queryable.shape.table.alias(), self.scopes),
-            lambda statement, rows: self._select(statement, rows, from_cursor=False),
+            self._select,
         )
         too_many: ColumnElement[int] = literal_column(str(MAX_GROUPS + 1))
         # Without a fence, PostgreSQL would sort all rows to reach the limit early.
@@ -70,8 +70,11 @@ class GroupedPage(Page):
             groups = with_empty.limit(too_many).cte("colonnade_filled")
         return replace(self, groups=groups.prefix_with("MATERIALIZED"))
 
-    def rows(self) -> Select[Any]:
+    def rows(self, *, in_ranges: bool = False) -> Select[Any]:
         """The SELECT of the page's groups, in reverse if the page goes backwards.
+
+        Args:
+            in_ranges: Not used, since groups have no index.
 
         Returns:
             The statement.
@@ -82,8 +85,9 @@ class GroupedPage(Page):
             self.having.node, self.queryable, rows
         )
         statement = select(*groups.c).where(condition)
-        if self.position is not None:
-            statement = statement.where(self._after_position(self.position, rows))
+        after = self._after_position(self.sort_values(groups))
+        if after is not None:
+            statement = statement.where(after)
         ordering = self._effective_ordering()
         return (
             statement.order_by(*(sort_column.expression(rows) for sort_column in ordering))
