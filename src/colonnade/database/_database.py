@@ -34,7 +34,7 @@ from colonnade.database.replicas._wal_position import format_lsn, parse_lsn
 from colonnade.database.statements import _sqlite
 from colonnade.database.statements._retry import Attempts
 from colonnade.database.statements._sessions import SessionContext
-from colonnade.database.statements._sqlite_executor import run_in_thread
+from colonnade.database.statements._sqlite_executor import run_sqlite
 from colonnade.database.statements._statement_limit import statement_timeout
 from colonnade.database.statements._statement_logging import StatementLogging
 from colonnade.database.statements._transactions import (
@@ -506,9 +506,7 @@ class Database:
         while True:
             try:
                 if self.url.backend == "sqlite":
-                    return await run_in_thread(
-                        self._engines, work, begin=begin, read_only=read_only
-                    )
+                    return await run_sqlite(self._engines, work, begin=begin, read_only=read_only)
                 if read_only and self._read_router.replicas:
                     return await self._read_router.run_async(
                         lambda engines: engines.for_running_loop().run(

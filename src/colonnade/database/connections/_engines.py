@@ -35,6 +35,7 @@ from colonnade.database.replicas._outages import Outage
 from colonnade.database.statements import _sqlite, _telemetry
 from colonnade.database.statements._impossible_values import translate_overflows
 from colonnade.database.statements._missing_tables import note_missing_tables
+from colonnade.database.statements._short_reads import ShortReads
 from colonnade.database.statements._statement_logging import StatementLogging, log_statements
 from colonnade.database.statements._statement_timeout import limit_statements, translate_timeouts
 from colonnade.database.statements._threads import Threads
@@ -100,6 +101,7 @@ class Engines:
         self.session_limit = SessionLimit(
             pool["pool_size"], pool["max_overflow"], options.pool_timeout
         )
+        self.short_reads = ShortReads()
         self.outage = Outage(url)
         self.pooler = Pooler(url)
         self._options = options
@@ -137,7 +139,7 @@ class Engines:
                     self._handle_outages(self._sync)
                     limit_statements(self._sync, self._options.statement_timeout, self.pooler)
                 self._instrument(self._sync)
-                self._finalizer = finalize(self, self._sync.dispose)
+                self._finalizer = finalize(self, _close, self._sync, self.short_reads)
             return self._sync
 
     def for_running_loop(self) -> LoopEngine:
@@ -178,6 +180,7 @@ class Engines:
             engine, self._sync = self._sync, None
         for threads in (self.threads, self.writer):
             threads.stop(wait=STOP_TIMEOUT)
+        self.short_reads.close()
         if engine is not None:
             self._finalizer.detach()
             if self.url.backend == "sqlite":
@@ -273,6 +276,12 @@ class Engines:
             if loop.is_closed():
                 del self._loops[loop]
                 loop_engine.engine.sync_engine.dispose(close=False)
+
+
+def _close(engine: Engine, short_reads: ShortReads) -> None:
+    """Close the connections of Engines that nothing refers to any more."""
+    short_reads.close()
+    engine.dispose()
 
 
 def _optimize(engine: Engine) -> None:

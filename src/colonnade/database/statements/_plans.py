@@ -25,15 +25,19 @@ class Plan:
         one_off: Whether it is executed only once, so that its compiled form is not cached.
         max_bytes: The largest value that SQLite may produce for it, in bytes; a larger one is an
             error.
+
+    Attributes:
+        thread_runs: How often it still runs in a thread on SQLite, since it was long.
     """
 
-    __slots__ = ("_has_run", "_options", "_prepared", "max_bytes", "statement")
+    __slots__ = ("_has_run", "_options", "_prepared", "max_bytes", "statement", "thread_runs")
 
     def __init__(
         self, statement: Executable, *, one_off: bool = False, max_bytes: int | None = None
     ) -> None:
         self.statement = statement
         self.max_bytes = max_bytes
+        self.thread_runs = 0
         self._options: dict[str, Any] = {"compiled_cache": None} if one_off else {}
         self._prepared: Prepared | Literal[False] | None = None
         self._has_run = False

@@ -225,6 +225,7 @@ class FileConnection(sqlite3.Connection):
         self._block_timeout: float | None = None
         self._deadline = math.inf
         self._is_timed = False
+        self._checks = 0
         try:
             self._set_up()
         except BaseException:
@@ -236,12 +237,30 @@ class FileConnection(sqlite3.Connection):
         self._block_timeout = block_timeout(self._limit)
         self.start_timer()
 
+    def run_short_reads(self, max_steps: int, max_bytes: int) -> None:
+        """Never wait for a lock from now on, and give up a statement that is not short.
+
+        Args:
+            max_steps: The instructions after which a statement is not short.
+            max_bytes: The largest value that it may produce, in bytes.
+        """
+        self.execute("PRAGMA busy_timeout=0")
+        self.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, max_bytes)
+        self._is_timed = True
+        self.set_progress_handler(self._is_long, max_steps)
+
+    def _is_long(self) -> bool:
+        """Whether the statement was asked before: the first time, others may have taken steps."""
+        self._checks += 1
+        return self._checks > 1
+
     def cursor(self, factory: Any = None) -> Any:
         """Create a cursor whose statements observe the timeout."""
         return super().cursor(factory or TimedCursor)
 
     def start_timer(self) -> None:
         """Start the timer of a statement."""
+        self._checks = 0
         limit = self._block_timeout or self._limit
         if limit is None:
             self._deadline = math.inf

@@ -1,4 +1,4 @@
-"""Run SQLite for async code: each unit of work takes one hop to a thread and back."""
+"""Run SQLite for async code: each unit of work takes one hop to a thread and back, or none."""
 
 import asyncio
 import sqlite3
@@ -19,14 +19,17 @@ from colonnade.database.statements._driver_execution import (
     share_transaction,
 )
 from colonnade.database.statements._plans import Bound, PlannedWork
+from colonnade.database.statements._short_reads import ShortReads
 
 T = TypeVar("T")
 
 
-async def run_in_thread(
+async def run_sqlite(
     engines: Engines, work: Callable[[Connection], T], *, begin: bool, read_only: bool
 ) -> T:
     """Run Core statements in a thread; interrupt them if the caller is cancelled.
+
+    A short read runs at once, in the event loop.
 
     Args:
         engines: The database's engines.
@@ -34,11 +37,18 @@ async def run_in_thread(
         begin: Whether to run it in one transaction that locks out other writers from the start.
         read_only: Whether it only reads. Work that may write runs in a single thread.
     """
+    engine, short_reads = engines.sync, None
+    if read_only and isinstance(work, Bound) and not has_observers(engine, _sqlite.LISTENERS):
+        short_reads = engines.short_reads
+        result: tuple[T] | None = short_reads.run(work)
+        if result is not None:
+            return result[0]
     threads = engines.threads if read_only else engines.writer
     interruptible = Interruptible(work.plan.max_bytes if isinstance(work, Bound) else None)
     try:
         return await threads.run(
-            partial(_run, engines.sync, work, begin, interruptible), max_wait=engines.pool_timeout
+            partial(_run, engine, work, begin, interruptible, short_reads),
+            max_wait=engines.pool_timeout,
         )
     except asyncio.CancelledError:
         interruptible.interrupt()
@@ -46,8 +56,14 @@ async def run_in_thread(
 
 
 def _run(
-    engine: Engine, work: Callable[[Connection], T], begin: bool, interruptible: "Interruptible"
+    engine: Engine,
+    work: Callable[[Connection], T],
+    begin: bool,
+    interruptible: "Interruptible",
+    short_reads: ShortReads | None,
 ) -> T:
+    if short_reads is not None:
+        short_reads.open(engine)
     is_observed = has_observers(engine, _sqlite.LISTENERS)
     if not is_observed and (not begin or isinstance(work, PlannedWork)):
         with suppress(NeedsSQLAlchemy):

@@ -1,0 +1,189 @@
+"""SQLite's short reads run in the event loop; those that are long or have to wait, in a thread."""
+
+import asyncio
+import sqlite3
+import time
+from pathlib import Path
+from threading import Thread, Timer, current_thread
+from typing import Any
+
+import psutil
+import pytest
+from sqlalchemy import Select, bindparam, func, literal_column, select, text
+from sqlalchemy.exc import OperationalError
+
+from colonnade import Database, Field, SQLModel
+from colonnade.database import Plan
+from colonnade.database.statements._short_reads import MAX_BYTES, THREAD_RUNS
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """The file of a database."""
+    return tmp_path / "short.db"
+
+
+@pytest.fixture
+def sqlite(file: Path) -> Database:
+    """A database in a file, with a table of 100 notes."""
+
+    class Note(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        text: str
+
+    db = Database(f"sqlite:///{file}")
+    db.create_all()
+    with db.session() as session:
+        session.add_all(Note(text=f"note {number}") for number in range(100))
+        session.commit()
+    return db
+
+
+def one_note() -> Plan:
+    return Plan(text("SELECT text FROM note WHERE id = :id"))
+
+
+def count_to() -> Plan:
+    """A statement that takes a few steps for each number up to ``last``."""
+    numbers = select(literal_column("1").label("n")).cte("numbers", recursive=True)
+    numbers = numbers.union_all(select(numbers.c.n + 1).where(numbers.c.n < bindparam("last")))
+    counted: Select[Any] = select(func.count()).select_from(numbers)
+    return Plan(counted)
+
+
+async def is_short(db: Database, plan: Plan, **values: Any) -> bool:
+    """Whether a statement runs in the event loop."""
+    loop_thread = current_thread()
+
+    def read(rows: Any) -> bool:
+        rows.one()
+        return current_thread() is loop_thread
+
+    return await db.run_async(plan.bound(values, read), read_only=True)
+
+
+@pytest.mark.asyncio
+async def test_a_short_read_runs_in_the_event_loop(sqlite: Database) -> None:
+    plan = one_note()
+    # Opening a connection may take long, so the first read runs in a thread.
+    assert not await is_short(sqlite, plan, id=1)
+    for number in range(1, 50):
+        assert await is_short(sqlite, plan, id=number)
+
+
+@pytest.mark.asyncio
+async def test_work_that_may_write_or_needs_several_statements_runs_in_a_thread(
+    sqlite: Database,
+) -> None:
+    await is_short(sqlite, one_note(), id=1)
+    bound = one_note().bound({"id": 1}, lambda _: current_thread())
+    assert await sqlite.run_async(bound) is not current_thread()
+    several = sqlite.run_async(lambda _: current_thread(), read_only=True)
+    assert await several is not current_thread()
+
+
+@pytest.mark.asyncio
+async def test_a_long_read_is_tried_again_later(sqlite: Database) -> None:
+    plan = count_to()
+    await is_short(sqlite, plan, last=1)
+    assert await is_short(sqlite, plan, last=1)
+    assert not await is_short(sqlite, plan, last=100_000)
+    for _ in range(THREAD_RUNS):
+        assert not await is_short(sqlite, plan, last=1)
+    assert await is_short(sqlite, plan, last=1)
+    assert await is_short(sqlite, one_note(), id=1)
+
+
+@pytest.mark.asyncio
+async def test_a_statement_stays_short_however_often_it_runs(sqlite: Database) -> None:
+    plan = count_to()
+    await is_short(sqlite, plan, last=1)
+    # SQLite counts the steps of a statement over all its executions.
+    assert {await is_short(sqlite, plan, last=50) for _ in range(2_000)} == {True}
+
+
+@pytest.mark.asyncio
+async def test_a_large_value_is_read_in_a_thread(sqlite: Database) -> None:
+    await is_short(sqlite, one_note(), id=1)
+    plan = Plan(text("SELECT length(text || :more), text || :more FROM note WHERE id = 1"))
+    bound = plan.bound({"more": "x" * MAX_BYTES}, lambda rows: (rows.one(), current_thread()))
+    (length, value), thread = await sqlite.run_async(bound, read_only=True)
+    assert length == len(value) == MAX_BYTES + len("note 0")
+    assert thread is not current_thread()
+
+
+@pytest.mark.asyncio
+async def test_a_read_waits_for_a_lock_without_blocking_the_event_loop(
+    sqlite: Database, file: Path
+) -> None:
+    plan = one_note()
+    await is_short(sqlite, plan, id=1)
+    sqlite.dispose()  # no other connection may be open to take the lock
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("PRAGMA locking_mode=EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    other.execute("UPDATE note SET text = 'changed' WHERE id = 1")
+
+    def release() -> None:
+        other.execute("COMMIT")
+        other.close()
+
+    timer = Timer(0.5, release)
+    timer.start()
+    longest, last = 0.0, time.monotonic()
+    reading = asyncio.create_task(is_short(sqlite, plan, id=1))
+    while not reading.done():
+        await asyncio.sleep(0.01)
+        now = time.monotonic()
+        longest, last = max(longest, now - last), now
+    assert reading.result() is False
+    assert longest < 0.4
+    timer.join()
+
+
+@pytest.mark.asyncio
+async def test_a_read_sees_what_was_committed_before(sqlite: Database) -> None:
+    plan = one_note()
+    for number in range(20):
+        value = f"text {number}"
+        change = text("UPDATE note SET text = :text WHERE id = 1").bindparams(text=value)
+        await sqlite.run_async(lambda connection: connection.execute(change), begin=True)  # noqa: B023
+        read = plan.bound({"id": 1}, lambda rows: rows.scalar_one())
+        assert await sqlite.run_async(read, read_only=True) == value
+
+
+@pytest.mark.asyncio
+async def test_the_error_of_a_short_read_is_that_of_the_database(sqlite: Database) -> None:
+    await is_short(sqlite, one_note(), id=1)
+    plan = Plan(text("SELECT colonnade_unreadable('no number')"))
+    for _ in range(2):
+        with pytest.raises(OperationalError, match="user-defined function raised exception"):
+            await is_short(sqlite, plan)
+
+
+@pytest.mark.asyncio
+async def test_short_reads_leave_no_file_open(sqlite: Database, file: Path) -> None:
+    for _ in range(2):
+        await is_short(sqlite, one_note(), id=1)
+        assert await is_short(sqlite, one_note(), id=1)
+        await sqlite.dispose_async()
+        opened = [entry.path for entry in psutil.Process().open_files()]
+        assert str(file) not in opened
+
+
+def test_each_event_loop_reads_at_once(sqlite: Database) -> None:
+    plan = one_note()
+
+    async def read_all() -> None:
+        for number in range(200):
+            bound = plan.bound({"id": number % 100 + 1}, lambda rows: rows.scalar_one())
+            assert await sqlite.run_async(bound, read_only=True) == f"note {number % 100}"
+
+    threads = [Thread(target=lambda: outcomes.append(asyncio.run(read_all()))) for _ in range(4)]
+    outcomes: list[None] = []
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == [None] * 4
+    sqlite.dispose()
