@@ -6,7 +6,6 @@ from typing import Any, Literal, Protocol, Self, TypeVar
 
 from sqlalchemy import (
     BigInteger,
-    Column,
     ColumnElement,
     FromClause,
     Select,
@@ -250,7 +249,11 @@ class Page:
             for index, sort_column in enumerate(self.ordering)
             if _is_computed(sort_column)
         }
-        if in_ranges and all(isinstance(value, Column) for value in values) and self._has_ranges:
+        if (
+            in_ranges
+            and self._has_ranges
+            and all(getattr(value, "table", None) is source for value in values)
+        ):
             ranges = ranges_after(*self._position_values(values))
             selects = (self._select(select(*source.c), rows, after) for after in ranges)
             both = union_all(*selects).subquery()

@@ -16,8 +16,8 @@ from colonnade.database.statements._plans import Bound
 
 T = TypeVar("T")
 
-MAX_STEPS = 5_000
-"""Instructions of SQLite's virtual machine after which a read is long: about 0.1 ms. SQLite counts
+MAX_STEPS = 20_000
+"""Instructions of SQLite's virtual machine after which a read is long: about 0.4 ms. SQLite counts
 those of all executions of a statement, so a read ends after one to two times as many."""
 
 MAX_BYTES = 1024 * 1024

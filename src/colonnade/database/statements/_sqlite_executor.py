@@ -37,19 +37,19 @@ async def run_sqlite(
         begin: Whether to run it in one transaction that locks out other writers from the start.
         read_only: Whether it only reads. Work that may write runs in a single thread.
     """
-    engine, short_reads = engines.sync, None
-    if read_only and isinstance(work, Bound) and not has_observers(engine, _sqlite.LISTENERS):
+    engine = engines.sync
+    is_observed = has_observers(engine, _sqlite.LISTENERS)
+    short_reads = None
+    if read_only and not is_observed and isinstance(work, Bound):
         short_reads = engines.short_reads
         result: tuple[T] | None = short_reads.run(work)
         if result is not None:
             return result[0]
     threads = engines.threads if read_only else engines.writer
     interruptible = Interruptible(work.plan.max_bytes if isinstance(work, Bound) else None)
+    run = partial(_run, engine, work, begin, is_observed, interruptible, short_reads)
     try:
-        return await threads.run(
-            partial(_run, engine, work, begin, interruptible, short_reads),
-            max_wait=engines.pool_timeout,
-        )
+        return await threads.run(run, max_wait=engines.pool_timeout)
     except asyncio.CancelledError:
         interruptible.interrupt()
         raise
@@ -59,12 +59,12 @@ def _run(
     engine: Engine,
     work: Callable[[Connection], T],
     begin: bool,
+    is_observed: bool,
     interruptible: "Interruptible",
     short_reads: ShortReads | None,
 ) -> T:
     if short_reads is not None:
         short_reads.open(engine)
-    is_observed = has_observers(engine, _sqlite.LISTENERS)
     if not is_observed and (not begin or isinstance(work, PlannedWork)):
         with suppress(NeedsSQLAlchemy):
             return run_direct(engine, work, interruptible.attach, begin=begin)
