@@ -129,7 +129,7 @@ def cost_table(saved: dict[str, Any], database: str) -> str:
     )  # fmt: skip
     for workload, results in saved["comparison"][database].items():
         for name, result in results.items():
-            if not result["alone"]:
+            if not result.get("alone"):
                 continue
             cpu = median(load["cpu"] for load in result["loads"])
             has_floor = "floor" in results and name != "floor"
@@ -161,10 +161,11 @@ SUMMARY = (
 
 def summary_table(saved: dict[str, Any]) -> str:
     """Colonnade's rates and ratios, for the README."""
-    others = (
+    known = (
         "guide", "FastCRUD", "Advanced Alchemy", "Litestar", "Django Ninja", "Drizzle", "Prisma",
         "floor",
     )  # fmt: skip
+    others = [name for name in known if name in saved["comparison"]["PostgreSQL"]["one row"]]
     lines = _head(
         "PostgreSQL / SQLite", "Colonnade, requests/s", *(f"vs {other}" for other in others)
     )
@@ -234,6 +235,8 @@ def _cpu_targets(results: dict[str, Any]) -> list[str]:
         lines.append(_at_most(f"CPU of {workload}", "floor", most, measured))
     for other, workloads in CPU_AHEAD.items():
         for workload in workloads:
+            if other not in results[workload]:  # it was added after the measurement
+                continue
             measured = cpu_ratios(results[workload], other)
             lines.append(_at_most(f"CPU of {workload}", other, 1.0, measured))
     for workload in (LIST.name, NESTED.name, FILTERED.name, ROW.name, CREATE.name, PATCH.name):
@@ -289,6 +292,8 @@ def start_table(saved: dict[str, Any]) -> str:
     lines = _head("start", "the guide's app", "Colonnade's", "ratio")
     for database, starts in saved["start"].items():
         for what, (title, unit, scale) in STARTS.items():
+            if what not in starts[OURS]:  # it was added after the measurement
+                continue
             guide, ours = (starts[name][what] for name in ("guide", OURS))
             times = [our_time / other for our_time, other in zip(ours, guide, strict=True)]
             digits = 2 if unit == "s" else 0
