@@ -1,5 +1,6 @@
 """Whole runs: the files, the cache, and the effects of one file on another."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,6 +147,15 @@ def test_several_processes_have_the_same_findings_as_one(
     in_one_process = files_and_codes(check(Settings.read(project), cached=False))
     assert len(in_one_process) == 21
     assert files_and_codes(check(Settings.read(project), jobs=2, cached=False)) == in_one_process
+
+
+def test_garbage_is_collected_again_after_a_check(project: Path) -> None:
+    assert gc.isenabled()
+    check(Settings(project))
+    assert gc.isenabled()
+    with pytest.raises(CheckError):
+        check(Settings(project), [project / "missing.py"])
+    assert gc.isenabled()
 
 
 def test_ignored_and_excluded_files_have_no_findings(project: Path) -> None:

@@ -7,6 +7,8 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from colonnade.lint.project._tree import walk
+
 QUERIES = frozenset({"select", "update", "delete", "insert", "exists", "aliased"})
 LOOKUPS = frozenset({"get", "get_one", "query"})
 Inclusion = tuple[str, str, str, tuple[str, ...]]
@@ -174,7 +176,7 @@ def _add_uses(
     inclusions: set[Inclusion] = set()
     expiring: list[bool] = []
     imports = {*summary.exports.values(), *summary.stars} - {DEFINITION}
-    for node in ast.walk(tree) if inside_functions else ():
+    for node in walk(tree) if inside_functions else ():
         if isinstance(node, ast.ImportFrom):
             source = absolute_import("." * node.level + (node.module or ""), package)
             imports.update(f"{source}.{alias.name}" for alias in node.names)

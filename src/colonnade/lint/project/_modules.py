@@ -4,14 +4,17 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
+from operator import attrgetter
 from typing import TypeVar, cast
 
 from colonnade.lint.project._module_summary import ModuleSummary, alias_name, top_level
 from colonnade.lint.project._sources import CodeBlock, Source
+from colonnade.lint.project._tree import CHILD_FIELDS
 
 Node = TypeVar("Node", bound=ast.AST)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_position = attrgetter("lineno", "col_offset")
 Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef | ast.Module
 
 
@@ -42,6 +45,7 @@ class Module:
         self.block = block
         self.summary = summary
         self.tree = tree
+        self._members: dict[ast.ClassDef, dict[str, list[ast.stmt]]] = {}
 
     @cached_property
     def definitions(self) -> dict[str, ast.stmt]:
@@ -60,6 +64,15 @@ class Module:
             for name in (*defined_names(statement), *_imported_names(statement)):
                 bindings[name].append(statement)
         return bindings
+
+    def members(self, owner: ast.ClassDef) -> dict[str, list[ast.stmt]]:
+        """The statements in the body of a class that define each of its names."""
+        if owner not in self._members:
+            members = self._members[owner] = defaultdict(list)
+            for statement in owner.body:
+                for name in dict.fromkeys(defined_names(statement)):
+                    members[name].append(statement)
+        return self._members[owner]
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
@@ -148,28 +161,23 @@ class Module:
         )
 
     @cached_property
-    def _index(self) -> tuple[dict[ast.AST, ast.AST], dict[type, list[ast.AST]]]:
+    def _index(self) -> tuple[dict[ast.AST, ast.AST], dict[type[ast.AST], list[ast.AST]]]:
         parents: dict[ast.AST, ast.AST] = {}
-        kinds: dict[type, list[ast.AST]] = defaultdict(list)
+        kinds: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
         waiting: list[ast.AST] = [self.tree]
         while waiting:
             node = waiting.pop()
             kinds[type(node)].append(node)
-            children: list[ast.AST] = []
-            for name in node._fields:
+            for name in CHILD_FIELDS[type(node)] or ():
                 value = getattr(node, name, None)
-                if isinstance(value, list):
-                    children += [child for child in value if isinstance(child, ast.AST)]
-                elif isinstance(value, ast.AST):
-                    children.append(value)
-            for child in children:
-                if not isinstance(child, ast.expr_context | ast.operator | ast.cmpop):
-                    parents[child] = node
-                    waiting.append(child)
-        for nodes in kinds.values():
-            nodes.sort(
-                key=lambda node: (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
-            )
+                children = value if isinstance(value, list) else (value,)
+                for child in children:
+                    if isinstance(child, ast.AST):
+                        parents[child] = node
+                        waiting.append(child)
+        for kind, nodes in kinds.items():
+            if "lineno" in kind._attributes:
+                nodes.sort(key=_position)
         return parents, kinds
 
 

@@ -8,7 +8,7 @@ from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._hints import TypeHint, read_annotation
 from colonnade.lint.project._models import Model
 from colonnade.lint.project._module_summary import dotted_path
-from colonnade.lint.project._modules import FUNCTIONS, Function, Module, defined_names
+from colonnade.lint.project._modules import FUNCTIONS, Function, Module
 from colonnade.lint.project._names import SHADOWED, Names
 
 Loader = Callable[[str], Module | None]
@@ -132,8 +132,8 @@ class Project:
             body = module.bindings.get(last, [])
         elif len(owners) == 1:
             owner = module.definitions.get(owners[0])
-            inside = owner.body if isinstance(owner, ast.ClassDef) else []
-            body = [statement for statement in inside if last in defined_names(statement)]
+            members = module.members(owner) if isinstance(owner, ast.ClassDef) else {}
+            body = members.get(last, [])
             body = [] if _is_ambiguous(body) else body
         functions = [
             statement

@@ -39,7 +39,8 @@ class CodeBlock:
 
     Attributes:
         code: The code to parse.
-        lines: The start of each line in the file's text, in characters.
+        starts: The start of each line in the file's text, in characters; None if the code is the
+            text.
         indent: The indentation in the file that was removed from ``code``.
         first_line: The line of the file where the block starts, counted from 1.
         cell: The notebook cell, counted from 1.
@@ -47,11 +48,16 @@ class CodeBlock:
     """
 
     code: str
-    lines: tuple[int, ...]
+    starts: tuple[int, ...] | None = None
     indent: str = ""
     first_line: int = 1
     cell: int | None = None
     lenient: bool = False
+
+    @cached_property
+    def lines(self) -> tuple[int, ...]:
+        """The start of each line in the file's text, in characters."""
+        return tuple(_starts(self.code)) if self.starts is None else self.starts
 
     @cached_property
     def text_lines(self) -> list[str]:
@@ -141,7 +147,7 @@ def read(data: bytes, suffix: str) -> Source:
         return Source(text, "utf-8", tuple(_blocks(text)))
     text = _decode(data, encoding := _encoding(data))
     # `utf-8-sig` removes a byte order mark when decoding and restores it when encoding.
-    return Source(text, encoding, (CodeBlock(text, tuple(_starts(text))),))
+    return Source(text, encoding, (CodeBlock(text),))
 
 
 def _encoding(data: bytes) -> str:
@@ -236,7 +242,7 @@ def _cell(code: str, number: int) -> CodeBlock:
     if lines[0].lstrip().startswith("%%"):  # the whole cell is in another language
         lines = [""]
     code = "\n".join(MAGIC.sub(_comment_out, line) for line in lines)
-    return CodeBlock(code, tuple(_starts(code)), cell=number, lenient=True)
+    return CodeBlock(code, cell=number, lenient=True)
 
 
 def _comment_out(magic: re.Match[str]) -> str:

@@ -46,7 +46,13 @@ class Parsed:
 
 
 def parse(
-    name: str, path: str, source: Source, package: str, *, inside_functions: bool = True
+    name: str,
+    path: str,
+    source: Source,
+    package: str,
+    *,
+    inside_functions: bool = True,
+    summaries: Mapping[str, ModuleSummary] | None = None,
 ) -> Parsed:
     """Parse a file.
 
@@ -56,6 +62,7 @@ def parse(
         source: Its text.
         package: The package that its relative imports start from.
         inside_functions: Whether to summarize what is inside functions.
+        summaries: The summaries of modules that were summarized before.
     """
     modules: dict[str, Module] = {}
     previous_blocks: dict[str, str] = {}
@@ -65,7 +72,9 @@ def parse(
         block_name = f"{name}#{number}" if block.lenient else name
         try:
             tree = block.parse()
-            summary = summarize_module(tree, package, inside_functions=inside_functions)
+            summary = (summaries or {}).get(block_name) or summarize_module(
+                tree, package, inside_functions=inside_functions
+            )
         except UnreadableError as error:
             if not block.lenient:
                 errors.append(unreadable_finding(path, error))

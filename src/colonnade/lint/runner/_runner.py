@@ -4,9 +4,11 @@ Results are cached by content. A file is scanned again when it changes. It is re
 changes, or a file that it imports, or a file with tables, or the summary of any file.
 """
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -93,9 +95,22 @@ def check(
     files = _files(settings, paths or [settings.root], contents or {})
     cache = Cache(settings.root if cached else None)
     run = _CheckRun(settings, files, cache, progress or _no_progress, contents or {})
-    report = run.run(jobs)
+    with _without_collection():
+        report = run.run(jobs)
     cache.save()
     return report
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Collect no garbage: nodes of syntax trees have no cycles, and to look for some takes long."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def selected(settings: Settings, finding: Finding, name: str) -> bool:
@@ -187,7 +202,7 @@ class _CheckRun:
         size = sum(len(data) for _, data in waiting)
         try:
             if jobs > 1 and size > MIN_POOL_BYTES:
-                pool = ProcessPoolExecutor(jobs)
+                pool = ProcessPoolExecutor(jobs, initializer=gc.disable)
             self._scan(waiting, pool, jobs)
             self._review(pool, jobs)
         finally:

@@ -61,7 +61,13 @@ class _Reviewer:
             with suppress(Exception):  # the scan has reported it
                 data = self._job.contents.get(file.path)
                 source = read(file.path.read_bytes() if data is None else data, file.path.suffix)
-                parsed = parse(module, file.name, source, package_of(file.name))
+                parsed = parse(
+                    module,
+                    file.name,
+                    source,
+                    package_of(file.name),
+                    summaries=self._job.summaries,
+                )
                 self._parsed[module] = parsed.modules
         return self._parsed[module]
 
