@@ -170,6 +170,10 @@ def test_a_name_is_imported_when_it_is_used() -> None:
         assert output_of(code.format(name)) == "False True\n"
         assert getattr(colonnade, name).__name__ == name
         assert name in vars(colonnade)
+    for package in ("database", "query", "resources"):
+        assert output_of(f"import colonnade; print(colonnade.{package}.__name__)") == (
+            f"colonnade.{package}\n"
+        )
     with pytest.raises(AttributeError, match="module 'colonnade' has no attribute 'Databas'"):
         getattr(colonnade, "Databas")  # noqa: B009  (mypy would refuse the attribute)
 

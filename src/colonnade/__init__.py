@@ -367,7 +367,13 @@ _MODULES = {
 none of them, and few applications need all."""
 
 
+_PACKAGES = frozenset(("database", "query", "resources", "rows", "writes"))
+"""The packages that are attributes of this one without an import of their own."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"{__name__}.{name}")
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_MODULES[name]), name)

@@ -1,6 +1,8 @@
 """SQLite's short reads run in the event loop; those that are long or have to wait, in a thread."""
 
 import asyncio
+import math
+import os
 import sqlite3
 from pathlib import Path
 from threading import Thread, current_thread
@@ -13,7 +15,15 @@ from sqlalchemy.exc import OperationalError
 
 from colonnade import Database, Field, SQLModel
 from colonnade.database import Plan
+from colonnade.database.statements import _short_reads
 from colonnade.database.statements._short_reads import MAX_BYTES, THREAD_RUNS
+
+
+@pytest.fixture(autouse=True)
+def any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads may take any time, as they do on a busy machine; they are short if their steps are."""
+    monkeypatch.setattr(_short_reads, "MAX_THREAD_TIME", math.inf)
+    monkeypatch.setattr(_short_reads, "MAX_LOOP_TIME", math.inf)
 
 
 @pytest.fixture
@@ -61,11 +71,16 @@ async def is_short(db: Database, plan: Plan, **values: Any) -> bool:
     return await db.run_async(plan.bound(values, read), read_only=True)
 
 
+async def ready(db: Database, plan: Plan, **values: Any) -> Plan:
+    """The statement, once it runs in the event loop: it is measured in a thread first."""
+    assert not await is_short(db, plan, **values)
+    assert await is_short(db, plan, **values)
+    return plan
+
+
 @pytest.mark.asyncio
 async def test_a_short_read_runs_in_the_event_loop(sqlite: Database) -> None:
-    plan = one_note()
-    # Opening a connection may take long, so the first read runs in a thread.
-    assert not await is_short(sqlite, plan, id=1)
+    plan = await ready(sqlite, one_note(), id=1)
     for number in range(1, 50):
         assert await is_short(sqlite, plan, id=number)
 
@@ -74,8 +89,8 @@ async def test_a_short_read_runs_in_the_event_loop(sqlite: Database) -> None:
 async def test_work_that_may_write_or_needs_several_statements_runs_in_a_thread(
     sqlite: Database,
 ) -> None:
-    await is_short(sqlite, one_note(), id=1)
-    bound = one_note().bound({"id": 1}, lambda _: current_thread())
+    plan = await ready(sqlite, one_note(), id=1)
+    bound = plan.bound({"id": 1}, lambda _: current_thread())
     assert await sqlite.run_async(bound) is not current_thread()
     several = sqlite.run_async(lambda _: current_thread(), read_only=True)
     assert await several is not current_thread()
@@ -83,28 +98,46 @@ async def test_work_that_may_write_or_needs_several_statements_runs_in_a_thread(
 
 @pytest.mark.asyncio
 async def test_a_long_read_is_tried_again_later(sqlite: Database) -> None:
-    plan = count_to()
-    await is_short(sqlite, plan, last=1)
-    assert await is_short(sqlite, plan, last=1)
+    plan = await ready(sqlite, count_to(), last=1)
     assert not await is_short(sqlite, plan, last=100_000)
-    for _ in range(THREAD_RUNS):
+    for _ in range(THREAD_RUNS - 1):  # any time is short enough here, also that of the long read
         assert not await is_short(sqlite, plan, last=1)
     assert await is_short(sqlite, plan, last=1)
-    assert await is_short(sqlite, one_note(), id=1)
+    await ready(sqlite, one_note(), id=1)
 
 
 @pytest.mark.asyncio
 async def test_a_statement_stays_short_however_often_it_runs(sqlite: Database) -> None:
-    plan = count_to()
-    await is_short(sqlite, plan, last=1)
+    plan = await ready(sqlite, count_to(), last=1)
     # SQLite counts the steps of a statement over all its executions.
     assert {await is_short(sqlite, plan, last=50) for _ in range(2_000)} == {True}
 
 
 @pytest.mark.asyncio
+async def test_a_single_long_instruction_keeps_a_statement_in_a_thread(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_short_reads, "MAX_THREAD_TIME", 0.001)
+    plan = Plan(text("SELECT count(*) FROM note WHERE :text LIKE '%zz' || id"))
+    assert {await is_short(sqlite, plan, text="x" * 900_000) for _ in range(3)} == {False}
+
+
+@pytest.mark.asyncio
+async def test_a_read_that_takes_long_in_the_event_loop_runs_in_a_thread_the_next_time(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = await ready(sqlite, one_note(), id=1)
+    monkeypatch.setattr(_short_reads, "MAX_LOOP_TIME", 0.0)
+    assert await is_short(sqlite, plan, id=1)
+    for _ in range(THREAD_RUNS):
+        assert not await is_short(sqlite, plan, id=1)
+    assert await is_short(sqlite, plan, id=1)
+
+
+@pytest.mark.asyncio
 async def test_a_large_value_is_read_in_a_thread(sqlite: Database) -> None:
-    await is_short(sqlite, one_note(), id=1)
     plan = Plan(text("SELECT length(text || :more), text || :more FROM note WHERE id = 1"))
+    await ready(sqlite, plan, more="")
     bound = plan.bound({"more": "x" * MAX_BYTES}, lambda rows: (rows.one(), current_thread()))
     (length, value), thread = await sqlite.run_async(bound, read_only=True)
     assert length == len(value) == MAX_BYTES + len("note 0")
@@ -115,14 +148,12 @@ async def test_a_large_value_is_read_in_a_thread(sqlite: Database) -> None:
 async def test_a_read_waits_for_a_lock_without_blocking_the_event_loop(
     sqlite: Database, file: Path
 ) -> None:
-    plan = one_note()
-    await is_short(sqlite, plan, id=1)
+    plan = await ready(sqlite, one_note(), id=1)
     sqlite.dispose()  # no other connection may be open to take the lock
     other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     other.execute("PRAGMA locking_mode=EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")
     other.execute("UPDATE note SET text = 'changed' WHERE id = 1")
-
     reading = asyncio.create_task(is_short(sqlite, plan, id=1))
     await asyncio.sleep(0.1)
     assert not reading.done()
@@ -145,21 +176,51 @@ async def test_a_read_sees_what_was_committed_before(sqlite: Database) -> None:
 
 @pytest.mark.asyncio
 async def test_the_error_of_a_short_read_is_that_of_the_database(sqlite: Database) -> None:
-    await is_short(sqlite, one_note(), id=1)
-    plan = Plan(text("SELECT colonnade_unreadable('no number')"))
+    await ready(sqlite, one_note(), id=1)
+    plan = Plan(text("SELECT colonnade_unreadable(:value)"))
+    await ready(sqlite, plan, value=None)
     for _ in range(2):
         with pytest.raises(OperationalError, match="user-defined function raised exception"):
-            await is_short(sqlite, plan)
+            await is_short(sqlite, plan, value="no number")
 
 
 @pytest.mark.asyncio
 async def test_short_reads_leave_no_file_open(sqlite: Database, file: Path) -> None:
     for _ in range(2):
-        await is_short(sqlite, one_note(), id=1)
-        assert await is_short(sqlite, one_note(), id=1)
+        await ready(sqlite, one_note(), id=1)
         await sqlite.dispose_async()
         opened = [entry.path for entry in psutil.Process().open_files()]
         assert str(file) not in opened
+
+
+@pytest.mark.asyncio
+async def test_a_read_during_which_the_database_is_disposed_of_leaves_no_file_open(
+    sqlite: Database, file: Path
+) -> None:
+    plan = await ready(sqlite, one_note(), id=1)
+
+    def read(rows: Any) -> Any:
+        sqlite.dispose()
+        return rows.scalar_one()
+
+    assert await sqlite.run_async(plan.bound({"id": 1}, read), read_only=True) == "note 0"
+    assert str(file) not in [entry.path for entry in psutil.Process().open_files()]
+
+
+def test_a_forked_process_opens_connections_of_its_own(sqlite: Database) -> None:
+    plan = one_note()
+    asyncio.run(ready(sqlite, plan, id=1))
+    child = os.fork()
+    if child == 0:
+        try:
+            is_first_short = asyncio.run(is_short(sqlite, plan, id=1))
+            is_next_short = asyncio.run(is_short(sqlite, plan, id=1))
+            os._exit(0 if (is_first_short, is_next_short) == (False, True) else 1)
+        finally:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert asyncio.run(is_short(sqlite, plan, id=1))
+    sqlite.dispose()
 
 
 def test_each_event_loop_reads_at_once(sqlite: Database) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol, Self, TypeVar
 
 from sqlalchemy import (
     BigInteger,
+    Column,
     ColumnElement,
     FromClause,
     Select,
@@ -233,10 +234,9 @@ class Page:
         Besides ``parameters()`` it has the parameters ``limit_`` and, with an offset, ``offset_``.
 
         Args:
-            in_ranges: Whether to select rows after a cursor as two ranges, where that is possible:
-                those with the same first sort value, and those after it. SQLite finds both in an
-                index of that column, where it would read all rows with the same value for a
-                comparison of all columns.
+            in_ranges: Whether to select rows after a cursor as two ranges, if an index of the sort
+                column has both: those with the same value, and those after it. For a comparison
+                with the key, SQLite would read all rows with the same value.
 
         Returns:
             The statement.
@@ -249,11 +249,7 @@ class Page:
             for index, sort_column in enumerate(self.ordering)
             if _is_computed(sort_column)
         }
-        if (
-            in_ranges
-            and self._has_ranges
-            and all(getattr(value, "table", None) is source for value in values)
-        ):
+        if in_ranges and not computed and self._has_ranges(values):
             ranges = ranges_after(*self._position_values(values))
             selects = (self._select(select(*source.c), rows, after) for after in ranges)
             both = union_all(*selects).subquery()
@@ -273,11 +269,28 @@ class Page:
             .offset(bindparam("offset_", type_=BigInteger()) if self.offset else None)
         )
 
-    @property
-    def _has_ranges(self) -> bool:
-        """Whether the rows after the cursor are two ranges of the first sort column."""
+    def _has_ranges(self, values: Sequence[ColumnElement[Any]]) -> bool:
+        """Whether an index has the rows after the cursor as two ranges, in the order of the page.
+
+        Without it, SQLite would read and sort both.
+
+        Args:
+            values: The values to sort by.
+        """
         first, *rest = self.ordering
-        return self.position is not None and not first.nullable and bool(rest)
+        if self.position is None or first.nullable:
+            return False
+        shape = self.queryable.shape
+        columns = [value for value in values if isinstance(value, Column)]
+        return (
+            len(columns) == len(values)
+            and tuple(sort_column.path.shape for sort_column in rest) == shape.primary_key
+            and any(
+                index.columns[0] is first.path.shape.column
+                for index in shape.table.indexes
+                if index.columns and not index.unique
+            )
+        )
 
     def sort_values(self, selected: FromClause) -> list[ColumnElement[Any]]:
         """The values of the ordering of each row that ``rows`` selects.

@@ -27,7 +27,8 @@ class Plan:
             error.
 
     Attributes:
-        thread_runs: How often it still runs in a thread on SQLite, since it was long.
+        thread_runs: How often it still has to be short in a thread on SQLite, before it runs in
+            the event loop.
     """
 
     __slots__ = ("_has_run", "_options", "_prepared", "max_bytes", "statement", "thread_runs")
@@ -37,7 +38,7 @@ class Plan:
     ) -> None:
         self.statement = statement
         self.max_bytes = max_bytes
-        self.thread_runs = 0
+        self.thread_runs = 1
         self._options: dict[str, Any] = {"compiled_cache": None} if one_off else {}
         self._prepared: Prepared | Literal[False] | None = None
         self._has_run = False

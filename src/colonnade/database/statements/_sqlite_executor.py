@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
@@ -19,7 +19,6 @@ from colonnade.database.statements._driver_execution import (
     share_transaction,
 )
 from colonnade.database.statements._plans import Bound, PlannedWork
-from colonnade.database.statements._short_reads import ShortReads
 
 T = TypeVar("T")
 
@@ -39,15 +38,15 @@ async def run_sqlite(
     """
     engine = engines.sync
     is_observed = has_observers(engine, _sqlite.LISTENERS)
-    short_reads = None
+    measured = None
     if read_only and not is_observed and isinstance(work, Bound):
-        short_reads = engines.short_reads
-        result: tuple[T] | None = short_reads.run(work)
+        result: tuple[T] | None = engines.short_reads.run(work)
         if result is not None:
             return result[0]
+        measured = engines.short_reads.measured(engine, work.plan)
     threads = engines.threads if read_only else engines.writer
     interruptible = Interruptible(work.plan.max_bytes if isinstance(work, Bound) else None)
-    run = partial(_run, engine, work, begin, is_observed, interruptible, short_reads)
+    run = partial(_run, engine, work, begin, is_observed, interruptible, measured)
     try:
         return await threads.run(run, max_wait=engines.pool_timeout)
     except asyncio.CancelledError:
@@ -61,12 +60,10 @@ def _run(
     begin: bool,
     is_observed: bool,
     interruptible: "Interruptible",
-    short_reads: ShortReads | None,
+    measured: AbstractContextManager[None] | None,
 ) -> T:
-    if short_reads is not None:
-        short_reads.open(engine)
     if not is_observed and (not begin or isinstance(work, PlannedWork)):
-        with suppress(NeedsSQLAlchemy):
+        with suppress(NeedsSQLAlchemy), measured or nullcontext():
             return run_direct(engine, work, interruptible.attach, begin=begin)
     level = "SERIALIZABLE" if begin else "AUTOCOMMIT"
     with (
