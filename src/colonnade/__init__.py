@@ -368,7 +368,7 @@ none of them, and few applications need all."""
 
 
 _PACKAGES = frozenset(("database", "query", "resources", "rows", "writes"))
-"""The packages that are attributes of this one without an import of their own."""
+"""The packages that ``import colonnade`` makes attributes of this one, too."""
 
 
 def __getattr__(name: str) -> Any:

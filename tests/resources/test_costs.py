@@ -10,6 +10,7 @@ import asyncio
 import cProfile
 import gc
 import json
+import math
 import pstats
 import sys
 from collections.abc import Awaitable, Callable
@@ -23,6 +24,7 @@ from fastapi import FastAPI
 
 import colonnade
 from colonnade import Database
+from colonnade.database.statements import _short_reads
 from colonnade.writes._etags import ETags
 from tests.resources.sample_app import all_resources
 
@@ -78,6 +80,13 @@ WORKLOADS = {
     "delete": request("DELETE", "/tasks/{}"),
     "batch of 100": request("POST", "/labels:batch", body=[{"name": "a"}] * 100),
 }
+
+
+@pytest.fixture(autouse=True)
+def any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's reads run in the event loop, also on a busy machine."""
+    monkeypatch.setattr(_short_reads, "MAX_THREAD_TIME", math.inf)
+    monkeypatch.setattr(_short_reads, "MAX_LOOP_TIME", math.inf)
 
 
 @pytest.fixture

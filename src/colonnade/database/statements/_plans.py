@@ -27,7 +27,7 @@ class Plan:
             error.
 
     Attributes:
-        thread_runs: How often it still has to be short in a thread on SQLite, before it runs in
+        thread_runs: How often it still must be short in a thread on SQLite, before it runs in
             the event loop.
     """
 

@@ -35,7 +35,7 @@ MAX_LOOP_TIME = 0.005
 """Seconds that a short read takes in the event loop, with waits for the disk and the processor."""
 
 THREAD_RUNS = 100
-"""How often in succession a statement that was long has to be short in a thread before it runs in
+"""How often in succession a statement that was long must be short in a thread before it runs in
 the event loop again. It may have been long for its values only, such as the limit of a page."""
 
 
