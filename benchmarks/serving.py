@@ -104,6 +104,15 @@ class Served:
         )
 
     def __enter__(self) -> "Served":
+        self.wait()
+        return self
+
+    def wait(self) -> None:
+        """Wait until it listens.
+
+        Raises:
+            FailedError: It does not start.
+        """
         for _ in range(3000):
             try:
                 socket.create_connection(("127.0.0.1", self.port)).close()
@@ -112,7 +121,7 @@ class Served:
                     raise FailedError(f"{self.name} does not start.") from None
                 time.sleep(0.01)
             else:
-                return self
+                return
         raise FailedError(f"{self.name} does not listen.")
 
     def __exit__(self, *_: object) -> None:

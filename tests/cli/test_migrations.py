@@ -123,7 +123,11 @@ def test_an_interrupted_or_killed_upgrade_can_be_run_again(project: Path, url: s
         "    for row in rows:\n"
         "        connection.execute(sa.text(\n"
         "            \"UPDATE task SET title = title || '!' WHERE id = :id\"), {'id': row['id']})\n"
-        '    time.sleep(float(os.environ.get("SLOW", "0")))\n\n\n'
+        '    seconds = float(os.environ.get("SLOW", "0"))\n'
+        '    if connection.dialect.name == "postgresql":  # interrupted inside a statement\n'
+        '        connection.execute(sa.text(f"SELECT pg_sleep({seconds})"))\n'
+        "    else:\n"
+        "        time.sleep(seconds)\n\n\n"
         "def downgrade():\n"
         '    op.drop_column("label", "seen")\n'
     )

@@ -365,7 +365,7 @@ def _run_with_retries(
     attempts: dict[str | None, int] = {}
     while True:
         try:
-            run.execute()
+            _execute(run)
         except AlreadyDoneError:
             run.connection.rollback()
         except MigrationError as error:
@@ -388,6 +388,22 @@ def _run_with_retries(
             ) from error
         else:
             return
+
+
+def _execute(run: MigrationRun) -> None:
+    """Run the revisions; an interruption inside a statement raises KeyboardInterrupt, too.
+
+    It closes the connection, and what is then asked of that raises another error.
+    """
+    try:
+        run.execute()
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt):
+                raise cause from None
+            cause = cause.__context__
+        raise
 
 
 def _is_version_table_race(run: MigrationRun, error: DBAPIError) -> bool:
