@@ -2,8 +2,9 @@
 
 import asyncio
 import math
-import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from threading import Thread, current_thread
 from typing import Any
@@ -207,20 +208,35 @@ async def test_a_read_during_which_the_database_is_disposed_of_leaves_no_file_op
     assert str(file) not in [entry.path for entry in psutil.Process().open_files()]
 
 
-def test_a_forked_process_opens_connections_of_its_own(sqlite: Database) -> None:
-    plan = one_note()
-    asyncio.run(ready(sqlite, plan, id=1))
-    child = os.fork()
-    if child == 0:
-        try:
-            is_first_short = asyncio.run(is_short(sqlite, plan, id=1))
-            is_next_short = asyncio.run(is_short(sqlite, plan, id=1))
-            os._exit(0 if (is_first_short, is_next_short) == (False, True) else 1)
-        finally:
-            os._exit(2)
-    assert os.waitpid(child, 0)[1] == 0
-    assert asyncio.run(is_short(sqlite, plan, id=1))
-    sqlite.dispose()
+FORKING = """
+import asyncio, os, sys
+from threading import main_thread, current_thread
+from sqlalchemy import text
+from colonnade import Database
+from colonnade.database import Plan
+from colonnade.database.statements import _short_reads
+
+_short_reads.MAX_THREAD_TIME = _short_reads.MAX_LOOP_TIME = float("inf")
+db = Database("sqlite:///" + sys.argv[1])
+one = Plan(text("SELECT 1")).bound({}, lambda _: current_thread() is main_thread())
+
+def are_short():
+    return [asyncio.run(db.run_async(one, read_only=True)) for _ in range(3)]
+
+assert are_short() == [False, True, True]
+child = os.fork()
+if child == 0:
+    # The first opens a connection, in a thread.
+    os._exit(0 if are_short() == [False, True, True] else 1)
+assert are_short() == [True, True, True]
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_forked_process_opens_its_connections(file: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKING, str(file)]
+    done = subprocess.run(command, timeout=30, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_each_event_loop_reads_at_once(sqlite: Database) -> None:
