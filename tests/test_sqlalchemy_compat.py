@@ -78,6 +78,19 @@ def test_listeners_of_statements_are_counted(engine: Engine) -> None:
     assert compat.count_statement_listeners(engine) == before + 1
 
 
+def test_listeners_of_all_engines_are_counted(engine: Engine) -> None:
+    before = compat.count_statement_listeners(engine)
+
+    def listener(*_: object) -> None: ...
+
+    event.listen(Engine, "before_cursor_execute", listener)
+    try:
+        assert compat.count_statement_listeners(engine) == before + 1
+        assert compat.count_statement_listeners(create_engine("sqlite://")) == 1
+    finally:
+        event.remove(Engine, "before_cursor_execute", listener)
+
+
 def test_engines_share_what_they_have_compiled(engine: Engine) -> None:
     other = create_engine("sqlite://")
     with other.connect() as connection:

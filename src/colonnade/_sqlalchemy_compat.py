@@ -75,6 +75,8 @@ def logs_statements(engine: Engine) -> bool:
 
 def count_statement_listeners(engine: Engine) -> int:
     """Count the listeners that see the statements of an engine."""
+    if not getattr(engine, "_has_events", True):
+        return 0
     events: Any = engine.dispatch
     return (
         len(events.before_execute)

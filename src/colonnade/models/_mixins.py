@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -12,6 +11,9 @@ from colonnade.models._clock import first_version, now
 from colonnade.models._fields import Field, FieldFlags, Role
 from colonnade.models._model import SQLModel
 from colonnade.models._uuids import uuid7
+
+_STATEMENT_TIME = "_colonnade_statement_time"
+"""The attribute of an execution context that keeps the time of its statement."""
 
 
 class SetWhenStored:
@@ -26,9 +28,6 @@ class SetWhenStored:
         return handler(schema["schema"])
 
 
-_statement_times: WeakKeyDictionary[Any, datetime] = WeakKeyDictionary()
-
-
 def statement_time(context: Any) -> datetime:
     """The time of a statement, equal for all its rows and columns: aware, in UTC.
 
@@ -36,7 +35,13 @@ def statement_time(context: Any) -> datetime:
         context: SQLAlchemy's execution context; None for the current time, as for a tool that
             fills in a form.
     """
-    return now() if context is None else _statement_times.setdefault(context, now())
+    if context is None:
+        return now()
+    time: datetime | None = getattr(context, _STATEMENT_TIME, None)
+    if time is None:
+        time = now()
+        setattr(context, _STATEMENT_TIME, time)
+    return time
 
 
 statement_time.needs_context = False  # type: ignore[attr-defined]  # the context is only a key

@@ -2,7 +2,7 @@
 
 import select
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -63,17 +63,28 @@ def set_keepalives(transport: Any, parameters: Mapping[str, int]) -> None:
 
 def is_closed_asyncpg(connection: Any) -> bool:
     """Whether an asyncpg connection was closed, even if the event loop has not noticed yet."""
-    if connection.is_closed():
-        return True
+    return closed_check_asyncpg(connection)()
+
+
+def closed_check_asyncpg(connection: Any) -> Callable[[], bool]:
+    """Return ``is_closed_asyncpg`` for one connection, for many calls.
+
+    Args:
+        connection: The asyncpg connection.
+    """
+    is_closed: Callable[[], bool] = connection.is_closed
     sock = connection._transport.get_extra_info("socket")
-    return sock is not None and _has_unread_data(sock.fileno())
+    if sock is None or is_closed():
+        return is_closed
+    has_unread_data = _unread_data_check(sock.fileno())
+    return lambda: is_closed() or has_unread_data()
 
 
 def is_closed_psycopg(connection: Any) -> bool:
     """Whether a psycopg connection was closed, which psycopg only notices when it reads."""
     if connection.closed:
         return True
-    if not _has_unread_data(connection.fileno()):
+    if not _unread_data_check(connection.fileno())():
         return False
     try:  # a notice, or the end of the connection
         connection.pgconn.consume_input()
@@ -84,14 +95,14 @@ def is_closed_psycopg(connection: Any) -> bool:
 
 if hasattr(select, "poll"):
 
-    def _has_unread_data(descriptor: int) -> bool:
-        """Whether the server has sent something unasked: most likely that it is closing."""
+    def _unread_data_check(descriptor: int) -> Callable[[], bool]:
+        """Say whether the server has sent something unasked: most likely that it is closing."""
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(0))
+        return lambda: bool(poll.poll(0))
 
 else:  # pragma: no cover - Windows
 
-    def _has_unread_data(descriptor: int) -> bool:
-        """Whether the server has sent something unasked: most likely that it is closing."""
-        return bool(select.select([descriptor], [], [], 0)[0])
+    def _unread_data_check(descriptor: int) -> Callable[[], bool]:
+        """Say whether the server has sent something unasked: most likely that it is closing."""
+        return lambda: bool(select.select([descriptor], [], [], 0)[0])

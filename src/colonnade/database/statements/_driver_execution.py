@@ -25,7 +25,7 @@ from colonnade._sqlalchemy_compat import (
     parameter_name,
 )
 from colonnade.database.connections._asyncpg import fetch
-from colonnade.database.connections._liveness import is_closed_asyncpg
+from colonnade.database.connections._liveness import closed_check_asyncpg
 from colonnade.database.statements._impossible_values import out_of_range
 from colonnade.database.statements._missing_tables import add_note
 from colonnade.database.statements._statement_limit import block_timeout
@@ -202,6 +202,7 @@ class DirectConnection:
         self.dialect = engine.dialect
         self.cached_since = 0.0
         self._context: DefaultContext | None = None
+        self._is_closed: Callable[[], bool] | None = None
 
     def execute(
         self,
@@ -320,7 +321,11 @@ class DirectConnection:
     def is_closed(self) -> bool:
         """Whether the server has closed an async connection."""
         driver_connection = self._pooled.driver_connection
-        return driver_connection is None or is_closed_asyncpg(driver_connection)
+        if driver_connection is None:
+            return True
+        if self._is_closed is None:
+            self._is_closed = closed_check_asyncpg(driver_connection)
+        return self._is_closed()
 
     @property
     def is_overflow(self) -> bool:

@@ -27,13 +27,28 @@ async def read_body(body: bytes, read: Callable[[bytes], T]) -> T:
     return read(body) if len(body) < LONG_BODY else await asyncio.to_thread(read, body)
 
 
+def header_of(request: Request, name: bytes) -> str:
+    """Return a header of a request; empty without it.
+
+    Starlette's mapping takes several calls for each.
+
+    Args:
+        request: The request.
+        name: The name in lower case.
+    """
+    for each, value in request.headers.raw:
+        if each == name:
+            return value.decode("latin-1")
+    return ""
+
+
 async def json_body(request: Request) -> bytes:
     """Return the body of a request that must be JSON.
 
     Raises:
         QueryError: The content type is not JSON.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = header_of(request, b"content-type").partition(";")[0].strip().lower()
     body = await body_of(request)
     if body and not (kind == "application/json" or kind.endswith("+json")):
         message = "The body must be JSON: send Content-Type: application/json"
@@ -46,6 +61,15 @@ class JSONBody(Response):
     """A response whose JSON is rendered already."""
 
     media_type = "application/json"
+
+    def __init__(
+        self, body: bytes, status_code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        # What Starlette's does, for bytes.
+        self.status_code = status_code
+        self.background = None
+        self.body = body
+        self.init_headers(headers)
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
         """Set the headers without Starlette's checks for headers that are never passed here."""

@@ -22,6 +22,7 @@ from colonnade.resources._fastapi_compat import (
 )
 from colonnade.resources._scoping import VARY_KEY, mark_private
 from colonnade.resources.contract._contract import UNREACHABLE, answered_with
+from colonnade.resources.responses._bodies import header_of
 from colonnade.resources.responses._problems import Problem, response_of
 from colonnade.resources.responses._unreadable import unrenderable
 from colonnade.resources.routes._disconnect import ClientGoneError
@@ -167,7 +168,7 @@ class ResourceRoute(APIRoute):
 
     def limit_body(self, request: Request) -> None:
         """Change a request so that reading a body that is too large raises a 413."""
-        length = request.headers.get("content-length", "")
+        length = header_of(request, b"content-length")
         if length.isdecimal() and int(length) > LARGEST_BODY:
             raise _too_large()
         replace_receive(request, _limited(request.receive))
