@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import os
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -18,8 +19,11 @@ from colonnade.templates import lay_out
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = 6
-"""Examples per operation, generation mode and set of parameters: about 1,200 requests in total."""
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))
+"""Examples per operation, generation mode and set of parameters: about 600 requests in total.
+
+For more, run ``FUZZ_EXAMPLES=30 python -m pytest -m slow tests/resources/test_fuzz.py``.
+"""
 
 ALLOWED = ["2xx", "304", "401", "403", "404", "409", "412"]
 # Parameters whose valid values no schema can describe: 422 is a documented response.

@@ -7,13 +7,10 @@ changes, or a file that it imports, or a file with tables, or the summary of any
 import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TypeVar
-from uuid import uuid4
 
 from colonnade.errors import CheckError
 from colonnade.lint._findings import Finding
@@ -36,16 +33,12 @@ from colonnade.lint.runner._checking import (
     unreadable_finding,
 )
 from colonnade.lint.runner._dependency_hashes import dependency_hashes
-from colonnade.lint.runner._workers import (
-    ReviewJob,
-    forget_reviewers,
-    review_files,
-    scan_files,
-)
+from colonnade.lint.runner._processes import Processes, split
+from colonnade.lint.runner._workers import ReviewJob, forget, review_files, scan_files, start_review
 from colonnade.lint.schema import schema_rules
 
 MIN_POOL_BYTES = 400_000  # of Python; for less, starting processes takes longer than they save
-Item = TypeVar("Item")
+REVIEW_WEIGHT = 4  # how many times longer a file takes that is reviewed, and not only scanned
 Progress = Callable[[str, int, int], None]
 
 
@@ -194,20 +187,18 @@ class _CheckRun:
         self._progress = progress
         self._contents = contents
         self._records: dict[str, FileRecord] = {}
+        self._processes: dict[str, int] = {}  # the number of the one that has scanned a file
         self._report = Report()
 
     def run(self, jobs: int) -> Report:
-        pool = None
         waiting = self._read_files()
         size = sum(len(data) for _, data in waiting)
         try:
-            if jobs > 1 and size > MIN_POOL_BYTES:
-                pool = ProcessPoolExecutor(jobs, initializer=gc.disable)
-            self._scan(waiting, pool, jobs)
-            self._review(pool, jobs)
+            with Processes(jobs if size > MIN_POOL_BYTES else 1) as processes:
+                self._scan(waiting, processes)
+                self._review(processes)
         finally:
-            if pool is not None:
-                pool.shutdown(cancel_futures=True)
+            forget()
         return self._make_report()
 
     def _read_files(self) -> list[tuple[ProjectFile, bytes]]:
@@ -237,20 +228,18 @@ class _CheckRun:
                 self._records[file.name] = record
         return waiting
 
-    def _scan(
-        self, waiting: list[tuple[ProjectFile, bytes]], pool: ProcessPoolExecutor | None, jobs: int
-    ) -> None:
-        batches = _split(waiting, jobs if pool else 1)
-        results = pool.map(scan_files, batches) if pool is not None else map(scan_files, batches)
+    def _scan(self, waiting: list[tuple[ProjectFile, bytes]], processes: Processes) -> None:
+        shares = split(waiting, processes.count, _scan_weight)
         done = 0
-        for result in results:
+        for process, result in processes.map(scan_files, shares):
             for name, record in result:
+                self._processes[name] = process
                 self._records[name] = record
                 self._cache.put(name, record)
                 done += 1
             self._progress("reading", done, len(waiting))
 
-    def _review(self, pool: ProcessPoolExecutor | None, jobs: int) -> None:
+    def _review(self, processes: Processes) -> None:
         names, packages, previous_blocks = self._names()
         relevant = _relevant_files(self._records, names)
         keys = self._keys(names, relevant)
@@ -261,24 +250,21 @@ class _CheckRun:
             if self._records[file.name].key != keys[file.name]
         ]
         files = {file.module: file for file in self._files}
-        job = ReviewJob(
-            uuid4().hex, dict(names.summaries), packages, previous_blocks, files, self._contents
-        )
-        batches = _split(stale, jobs if pool else 1)
-        results = (
-            pool.map(review_files, [job] * len(batches), batches)
-            if pool is not None
-            else (review_files(job, batch) for batch in batches)
-        )
+        job = ReviewJob(dict(names.summaries), packages, previous_blocks, files, self._contents)
+        processes.start(start_review, job)
+        known = [file for file in stale if file.name not in self._processes]
+        shares = split(known, processes.count, lambda file: self._records[file.name].lines)
+        for file in stale:
+            if file.name in self._processes:
+                shares[self._processes[file.name]].append(file)
         done = 0
-        for result in results:
+        for _, result in processes.map(review_files, shares):
             for name, findings in result:
                 self._records[name].findings = findings
                 self._records[name].key = keys[name]
                 self._cache.changed = True
                 done += 1
             self._progress("checking", done, len(stale))
-        forget_reviewers()
 
     def _names(self) -> tuple[Names, list[str], dict[str, str]]:
         summaries = {}
@@ -336,10 +322,14 @@ class _CheckRun:
         return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def _split(items: list[Item], jobs: int) -> list[list[Item]]:
-    """Split a list into batches that are small enough to keep all processes busy."""
-    size = max(1, len(items) // (jobs * 4) + 1) if jobs > 1 else max(1, len(items) // 20 + 1)
-    return [items[start : start + size] for start in range(0, len(items), size)]
+def _scan_weight(item: tuple[ProjectFile, bytes]) -> int:
+    """The weight of a file: how long it probably takes to scan and to review."""
+    _, data = item
+    is_reviewed = any(subject in data for subject in _SUBJECTS)
+    return len(data) * (REVIEW_WEIGHT if is_reviewed else 1)
+
+
+_SUBJECTS = [subject.encode() for subject in lib.SUBJECTS]
 
 
 def _table_modules(names: Names) -> Iterable[str]:

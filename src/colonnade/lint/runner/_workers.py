@@ -26,14 +26,12 @@ from colonnade.lint.runner._checking import (
 
 @dataclass(frozen=True)
 class ReviewJob:
-    """The input of a worker process.
+    """The input of a review.
 
     Attributes:
-        run: Identifies the run.
         files: Each file, by the name of its module.
     """
 
-    run: str
     summaries: dict[str, ModuleSummary]
     packages: list[str]
     previous_blocks: dict[str, str]
@@ -55,6 +53,8 @@ class _Reviewer:
 
     def modules(self, module: str) -> dict[str, Module]:
         """The modules of a file, given the name of its first one."""
+        if module in _scanned:
+            self._parsed[module] = _scanned.pop(module)
         if module not in self._parsed:
             self._parsed[module] = {}
             file = self._job.files[module]
@@ -83,24 +83,29 @@ class _Reviewer:
         return findings
 
 
-_reviewers: dict[str, _Reviewer] = {}  # by run; a process keeps only the current one
+_scanned: dict[str, dict[str, Module]] = {}  # by the module of the file, for the review
+_reviewers: list[_Reviewer] = []
 
 
-def forget_reviewers() -> None:
-    """Free the parsed modules that this process keeps."""
+def forget() -> None:
+    """Free what this process keeps for a run."""
+    _scanned.clear()
     _reviewers.clear()
 
 
-def review_files(job: ReviewJob, files: list[ProjectFile]) -> list[tuple[str, list[Finding]]]:
-    """Review files; parsed modules are kept for the next batch of the same run."""
-    if job.run not in _reviewers:
-        _reviewers.clear()
-        _reviewers[job.run] = _Reviewer(job)
-    return [(file.name, _reviewers[job.run].review(file)) for file in files]
+def start_review(job: ReviewJob) -> None:
+    """Begin a review in this process."""
+    _reviewers[:] = [_Reviewer(job)]
+
+
+def review_files(files: list[ProjectFile]) -> list[tuple[str, list[Finding]]]:
+    """Review files; parsed modules are kept for the next files of the same review."""
+    (reviewer,) = _reviewers
+    return [(file.name, reviewer.review(file)) for file in files]
 
 
 def scan_files(files: list[tuple[ProjectFile, bytes]]) -> list[tuple[str, FileRecord]]:
-    """Scan files for their summaries."""
+    """Scan files for their summaries; those that rules are about are kept for the review."""
     return [(file.name, _scan_file(file, data)) for file, data in files]
 
 
@@ -128,6 +133,8 @@ def _scan_file(file: ProjectFile, data: bytes) -> FileRecord:
             mentions_libraries=False,
             errors=[failure_finding(file.name, error, "reading")],
         )
+    if mentions_libraries:
+        _scanned[file.module] = parsed.modules
     summaries = {name: module.summary for name, module in parsed.modules.items()}
     return FileRecord(
         content,
