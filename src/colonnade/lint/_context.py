@@ -100,13 +100,17 @@ class Context:
             if call.func.attr in VERBS and self._is_route(call, call.func.value)
         ]
 
+    def is_router(self, node: ast.expr) -> bool | None:
+        """Whether an expression is an app or a router of FastAPI; None if that is unknown."""
+        value = self.value(node)
+        if value is None or value.kind is not Kind.INSTANCE:
+            return None
+        names = {value.name, *self.project.ancestry(value.name)}
+        return not names.isdisjoint({lib.FASTAPI, lib.API_ROUTER})
+
     def _is_route(self, call: ast.Call, router: ast.expr) -> bool:
-        receiver = self.value(router)
-        if receiver is not None and receiver.kind is Kind.INSTANCE:
-            if receiver.name in (lib.FASTAPI, lib.API_ROUTER):
-                return True
-            if not self.project.ancestry(receiver.name).isdisjoint({lib.FASTAPI, lib.API_ROUTER}):
-                return True
+        if self.is_router(router):
+            return True
         path = call.args[0] if call.args else None
         return (
             isinstance(path, ast.Constant)

@@ -26,6 +26,7 @@ class BaseRule(ABC):
         bad: An example with the problem.
         good: The same example without it.
         source: A page that documents the problem.
+        is_default: Whether it is in the default set; if not, ``select`` has to name its whole code.
     """
 
     code: ClassVar[str]
@@ -34,6 +35,7 @@ class BaseRule(ABC):
     bad: ClassVar[str] = ""
     good: ClassVar[str] = ""
     source: ClassVar[str | None] = None
+    is_default: ClassVar[bool] = True
 
     @classmethod
     def summary(cls) -> str:

@@ -206,6 +206,61 @@ CASES = {
             class UserUpdate(SQLModel):
                 title: str | None = None
         """,
+        """
+            class TaskUpdate(SQLModel):
+                title: str | None = None
+
+            @app.patch("/tasks/{key}")
+            def update(key: int, body: TaskUpdate, session: Session = Depends(get_session)) -> None:
+                task = session.get_one(Task, key)
+                task.sqlmodel_update(body.model_dump(exclude_unset=True, exclude_none=True))
+        """,
+        """
+            class TaskUpdate(SQLModel):
+                title: str | None = None
+
+            @app.patch("/tasks/{key}")
+            def update(key: int, body: TaskUpdate, session: Session = Depends(get_session)) -> None:
+                task = session.get_one(Task, key)
+                for name, value in body.model_dump(exclude_unset=True).items():
+                    if value is not None:
+                        setattr(task, name, value)
+        """,
+        """
+            class TaskUpdate(SQLModel):
+                title: str | None = None
+                done: bool | None = None
+
+            @app.patch("/tasks/{key}")
+            def update(key: int, body: TaskUpdate, session: Session = Depends(get_session)) -> None:
+                task = session.get_one(Task, key)
+                if body.title is not None:
+                    task.title = body.title
+                if body.done is not None:
+                    task.done = body.done
+        """,
+        """
+            class TaskUpdate(SQLModel):
+                title: str | None = None  # CLN122
+                done: bool | None = None
+
+            @app.patch("/tasks/{key}")
+            def update(key: int, body: TaskUpdate, session: Session = Depends(get_session)) -> None:
+                task = session.get_one(Task, key)
+                if body.title is not None:
+                    task.title = body.title
+                task.done = body.done
+        """,
+        """
+            class TaskUpdate(SQLModel):
+                title: str | None = None  # CLN122
+
+            def one(body: TaskUpdate) -> dict[str, Any]:
+                return body.model_dump(exclude_none=True)
+
+            def other(body: TaskUpdate) -> dict[str, Any]:
+                return body.model_dump(exclude_unset=True)
+        """,
     ],
     "CLN124": [
         """
@@ -331,6 +386,13 @@ CASES = {
                 for attempt in range(3):
                     s.commit()
         """,
+        """
+            def mail(s: Session, tasks: list[Task]) -> None:
+                for task in tasks:
+                    send_mail(task)
+                    task.done = True
+                    s.commit()
+        """,
     ],
     "CLN214": [
         """
@@ -389,6 +451,31 @@ CASES = {
                     except KeyError:
                         pass
                     s.commit()
+        """,
+        """
+            def store(s: Session) -> None:
+                try:
+                    s.add(Task(title=""))
+                    s.commit()
+                except IntegrityError:
+                    print("there already")
+
+            def main() -> None:
+                with Session(engine) as s:
+                    store(s)
+        """,
+        """
+            def store(s: Session) -> None:
+                try:
+                    s.add(Task(title=""))
+                    s.commit()
+                except IntegrityError:  # CLN214
+                    print("there already")
+
+            def main() -> None:
+                with Session(engine) as s:
+                    store(s)
+                    s.add(Task(title=""))
         """,
     ],
     "CLN215": [
@@ -505,6 +592,16 @@ CASES = {
             def f(limit: int = Query(5, le=9), s: Session = Depends(get_session)):
                 return s.exec(select(Task).order_by(Task.id).limit(limit)).all()
         """,
+        """
+            @app.get("/")
+            def f(limit: int = 10, s: Session = Depends(get_session)):
+                return s.exec(select(Task).order_by(Task.id).limit(max(1, min(limit, 9)))).all()
+        """,
+        """
+            @app.get("/")
+            def f(limit: int = 10, s: Session = Depends(get_session)):  # CLN304
+                return s.exec(select(Task.id).order_by(Task.id).limit(max(1, limit))).all()
+        """,
     ],
     "CLN305": [
         """
@@ -530,6 +627,30 @@ CASES = {
         """
             def f(q: str):
                 return select(Task).where(col(Task.title).like(f'{escaped(q)}%'))
+        """,
+        """
+            import re
+
+            def words(text: str) -> list[str]:
+                return re.sub(r"\\W", " ", text).split()
+
+            def f(s: Session, q: str):
+                terms = words(q)
+                return [select(Task).where(col(Task.title).like(f"%{term}%")) for term in terms]
+        """,
+        """
+            def f(s: Session, q: str):
+                if q.isdigit():
+                    return select(Task).where(col(Task.title).like(f"%{q}%"))
+                return select(Task).where(col(Task.title).like(f"%{q}%"))  # CLN305
+        """,
+        """
+            def words(text: str) -> list[str]:
+                return text.split()
+
+            def f(s: Session, q: str):
+                terms = words(q)
+                return [col(Task.title).like(f"%{term}%") for term in terms]  # CLN305
         """,
     ],
     "CLN306": [
@@ -591,6 +712,41 @@ CASES = {
                 for task in s.exec(select(Task)):
                     print(task.title)
         """,
+        """
+            def f(s: Session, parts: list[list[int]]) -> list[Task]:
+                rows = []
+                for part in parts:
+                    rows += s.exec(select(Task).where(col(Task.id).in_(part))).all()
+                return rows
+        """,
+        """
+            def f(s: Session, keys: list[int]) -> Task | None:
+                for key in keys:
+                    row = s.exec(select(Task).where(Task.id == key)).first()
+                    if row is not None:
+                        return row
+                return None
+        """,
+        """
+            def f(s: Session, keys: list[int]) -> list[Task]:
+                rows = []
+                for key in keys:
+                    row = s.exec(select(Task).where(Task.id == key)).first()  # CLN308
+                    if row is not None:
+                        rows.append(row)
+                return rows
+        """,
+        """
+            class Status(Enum):
+                OPEN = "open"
+                DONE = "done"
+
+            def f(s: Session) -> list[int]:
+                return [s.exec(select(Task).where(Task.title == word)).all() for word in Status]
+
+            def g(s: Session, keys: dict[str, int], kinds: dict[str, Any]) -> list[Any]:
+                return [s.get(kinds[name], key) for name, key in keys.items()]
+        """,
     ],
     "CLN309": [
         """
@@ -607,6 +763,19 @@ CASES = {
         """
             def f(s: Session):
                 print(s.get_one(Project, 1).tasks)
+        """,
+        """
+            def f(s: Session) -> list[str]:
+                tasks = s.exec(select(Task)).all()
+                first = [f"{task.project.name} {task.project.id}" for task in tasks]  # CLN309
+                return [*first, *(task.project.name for task in tasks)]
+        """,
+        """
+            def f(s: Session) -> list[str]:
+                tasks = s.exec(select(Task)).all()
+                others = s.exec(select(Task).where(Task.done == True)).all()
+                first = [task.project.name for task in tasks]  # CLN309
+                return [*first, *(task.project.name for task in others)]  # CLN309
         """,
     ],
     "CLN401": [
@@ -808,6 +977,31 @@ engine = create_async_engine("sqlite+aiosqlite://")
 )  # fmt: skip
 def test_awaits_and_keywords_are_fixed_in_place(wrong: str, right: str) -> None:
     assert fixed(f"{ASYNC}\n{wrong}\n") == f"{ASYNC}\n{right}\n"
+
+
+NOQA = """
+def f(s: Session, q: str):
+    return s.exec(  # FIRST
+        select(Task)
+        .where(col(Task.title).like(f"%{q}%"))
+        .order_by(Task.id)
+    ).all()  # LAST
+
+
+def g(s: Session, q: str):  # HEAD
+    return s.exec(select(Task).where(col(Task.title).like(f"%{q}%"))).all()
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "lines"), [("FIRST", {11}), ("LAST", {11}), ("HEAD", {5, 11}), ("none", {5, 11})]
+)
+def test_noqa_on_the_first_or_last_line_is_about_the_whole_statement(
+    place: str, lines: set[int]
+) -> None:
+    program = f"{TABLES}{NOQA}".replace(place, "noqa: CLN305")
+    before = TABLES.count("\n") - 1  # the first line is empty
+    assert {line - before for line, _ in check_code(program, "CLN305")} == lines
 
 
 def test_a_time_that_is_formatted_as_text_is_not_fixed() -> None:

@@ -149,6 +149,61 @@ def test_several_processes_have_the_same_findings_as_one(
     assert files_and_codes(check(Settings.read(project), jobs=2, cached=False)) == in_one_process
 
 
+JSON_COLUMN = """
+from sqlalchemy import JSON
+from sqlmodel import Column, Field, SQLModel
+
+class Event(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    payload: dict[str, str] = Field(sa_column=Column(JSON))
+"""
+
+
+@pytest.mark.parametrize(
+    ("select", "codes"),
+    [
+        ('"CLN"', []),
+        ('"CLN1"', []),
+        ('"CLN106"', ["CLN106"]),
+        ('"CLN", "CLN106"', ["CLN106"]),
+    ],
+)
+def test_a_rule_outside_of_the_default_set_is_selected_by_its_whole_code(
+    project: Path, select: str, codes: list[str]
+) -> None:
+    (project / "schemas.py").write_text(JSON_COLUMN)
+    assert run(project) == []
+    (project / "pyproject.toml").write_text(f"[tool.colonnade.check]\nselect = [{select}]\n")
+    assert [code for _, code in run(project)] == codes
+
+
+COMMITS = """
+from fastapi import Depends, FastAPI
+from sqlmodel import Session, create_engine
+
+engine = create_engine("sqlite:///tasks.db")
+app = FastAPI()
+
+def get_session():
+    with Session(engine) as session:
+        yield session
+        session.commit()
+
+@app.post("/tasks")
+def create(session: Session = Depends(get_session)) -> None:
+    store(session)
+"""
+
+
+def test_a_change_of_the_required_versions_changes_the_findings(project: Path) -> None:
+    (project / "schemas.py").write_text(COMMITS)
+    for versions, codes in [("", ["CLN216"]), ("<0.118", []), ("==0.105", ["CLN216"])]:
+        (project / "pyproject.toml").write_text(
+            f'[project]\ndependencies = ["fastapi{versions}"]\n'
+        )
+        assert [code for _, code in run(project)] == codes
+
+
 def test_garbage_is_collected_again_after_a_check(project: Path) -> None:
     assert gc.isenabled()
     check(Settings(project))

@@ -55,7 +55,7 @@ def infer_session_call(
     source = dotted_name(func.value)
     kind = "async" if session.name in lib.ASYNC_SESSIONS else "sync"
     expires = session.expires if session.expires is not None else flow.scope.project.names.expiring
-    row = Value(Kind.ROW, kind, source=source, expires=expires, attached=True)
+    row = Value(Kind.ROW, kind, source=source, expires=expires, attached=True, node=node)
     match func.attr:
         case "exec" | "scalars" | "execute" | "stream" | "stream_scalars" | "scalar":
             return _infer_execute(flow, node, func.attr, row)

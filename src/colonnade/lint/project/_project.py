@@ -1,7 +1,7 @@
 """Projects: modules that are parsed on demand, and the definitions that names refer to."""
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from colonnade.lint.project import _known_names as lib
@@ -75,10 +75,12 @@ class Project:
     Attributes:
         names: Resolves names.
         load: Parses the module with a qualified name.
+        requirements: The versions of packages that it requires, by the name of the package.
     """
 
     names: Names
     load: Loader
+    requirements: Mapping[str, str] = field(default_factory=dict)
     _modules: dict[str, Module | None] = field(default_factory=dict)
     _models: dict[str, Model | None] = field(default_factory=dict)
     _classes_by_name: dict[str, list[str]] | None = None

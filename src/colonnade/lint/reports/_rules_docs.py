@@ -58,6 +58,8 @@ def _rule(rule: BaseRule) -> Iterator[str]:
         yield f"{rule.reason()}\n\n"
     for title, example in examples(rule):
         yield f"{title}:\n\n```py\n{example}\n```\n\n"
+    if not rule.is_default:
+        yield f"Not in the default set: name `{rule.code}` in `select`. "
     yield f"{FIXES[rule.fixes]}"
     yield f" [Source]({rule.source}).\n\n" if rule.source else "\n\n"
 

@@ -3,9 +3,14 @@
 import ast
 
 
-def is_name(node: ast.expr, name: str) -> bool:
+def is_name(node: ast.AST, name: str) -> bool:
     """Whether an expression is a certain name."""
     return isinstance(node, ast.Name) and node.id == name
+
+
+def last_name(node: ast.expr) -> str:
+    """The last part of a dotted name; empty for another expression."""
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def assigns(tree: ast.AST, path: str) -> bool:

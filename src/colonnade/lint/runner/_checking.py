@@ -1,5 +1,6 @@
 """Checks sources in memory: parse them into modules, then run the rules on each module."""
 
+import ast
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -186,11 +187,39 @@ def _has_noqa(module: Module, finding: Finding) -> bool:
     lines = module.block.text_lines
     first = finding.line - module.block.first_line
     last = (finding.end_line or finding.line) - module.block.first_line
+    indexes = {first, last}
+    if "noqa" in module.source.text.lower():
+        indexes.update(line - 1 for line in _statement_lines(module.tree.body, first + 1))
     return any(
-        _line_has_noqa(lines[index], finding.code)
-        for index in {first, last}
-        if 0 <= index < len(lines)
+        _line_has_noqa(lines[index], finding.code) for index in indexes if 0 <= index < len(lines)
     )
+
+
+def _statement_lines(body: Iterable[ast.AST], line: int) -> tuple[int, ...]:
+    """The first and last line of the statement that has a line, without the block below it."""
+    for statement in body:
+        inner = [
+            child
+            for name in ("body", "orelse", "handlers", "finalbody", "cases")
+            for child in getattr(statement, name, [])
+        ]
+        decorators = getattr(statement, "decorator_list", [])
+        # The lines of a case of `match` are those of its pattern.
+        first = min(
+            getattr(node, "lineno", line)
+            for node in (getattr(statement, "pattern", statement), *decorators)
+        )
+        last = max((end_of(node) for node in (statement, *inner)), default=first)
+        if first <= line <= last:
+            below = _statement_lines(inner, line)
+            head = [getattr(node, "lineno", last) for node in inner[:1]]
+            return below or (first, min([last, *(start - 1 for start in head)]))
+    return ()
+
+
+def end_of(node: ast.AST) -> int:
+    """The last line of a node."""
+    return int(getattr(node, "end_lineno", None) or 0)
 
 
 def _line_has_noqa(line: str, code: str) -> bool:

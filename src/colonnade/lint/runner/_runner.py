@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 from colonnade.errors import CheckError
@@ -17,6 +18,7 @@ from colonnade.lint._findings import Finding
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.project._files import SUFFIXES, Files, ProjectFile
 from colonnade.lint.project._names import Names
+from colonnade.lint.project._requirements import read_requirements
 from colonnade.lint.project._settings import Settings, is_project_root
 from colonnade.lint.project._sources import UnreadableError
 from colonnade.lint.rules import all_rules
@@ -109,6 +111,8 @@ def _without_collection() -> Iterator[None]:
 def selected(settings: Settings, finding: Finding, name: str) -> bool:
     """Whether the settings select a finding."""
     code = finding.code
+    if code in _optional_codes() and code not in settings.select:
+        return False
     if not code.startswith(settings.select) or (
         settings.ignore and code.startswith(settings.ignore)
     ):
@@ -117,6 +121,11 @@ def selected(settings: Settings, finding: Finding, name: str) -> bool:
         code.startswith(codes) and (fnmatch(name, pattern) or fnmatch(Path(name).name, pattern))
         for pattern, codes in settings.per_file_ignores.items()
     )
+
+
+@cache
+def _optional_codes() -> frozenset[str]:
+    return frozenset(rule.code for rule in all_rules() if not rule.is_default)
 
 
 def _check_codes(settings: Settings) -> None:
@@ -189,6 +198,7 @@ class _CheckRun:
         self._records: dict[str, FileRecord] = {}
         self._processes: dict[str, int] = {}  # the number of the one that has scanned a file
         self._report = Report()
+        self._requirements = read_requirements(settings.root)
 
     def run(self, jobs: int) -> Report:
         waiting = self._read_files()
@@ -250,7 +260,10 @@ class _CheckRun:
             if self._records[file.name].key != keys[file.name]
         ]
         files = {file.module: file for file in self._files}
-        job = ReviewJob(dict(names.summaries), packages, previous_blocks, files, self._contents)
+        job = ReviewJob(
+            dict(names.summaries), packages, previous_blocks, files, self._contents,
+            self._requirements,
+        )  # fmt: skip
         processes.start(start_review, job)
         known = [file for file in stale if file.name not in self._processes]
         shares = split(known, processes.count, lambda file: self._records[file.name].lines)
@@ -289,6 +302,7 @@ class _CheckRun:
         shared["summaries"] = combine_hashes(
             {name: summaries_hash(record.summaries) for name, record in self._records.items()}
         )
+        shared["requirements"] = repr(sorted(self._requirements.items()))
         common = combine_hashes(shared)
         return {name: combine_hashes({"": common, name: hashes[name]}) for name in relevant}
 

@@ -30,6 +30,7 @@ class ReviewJob:
 
     Attributes:
         files: Each file, by the name of its module.
+        requirements: The versions of packages that the project requires.
     """
 
     summaries: dict[str, ModuleSummary]
@@ -37,6 +38,7 @@ class ReviewJob:
     previous_blocks: dict[str, str]
     files: dict[str, ProjectFile]
     contents: dict[Path, bytes]
+    requirements: dict[str, str]
 
 
 class _Reviewer:
@@ -44,7 +46,8 @@ class _Reviewer:
 
     def __init__(self, job: ReviewJob) -> None:
         self._job = job
-        self.project = Project(Names(job.summaries, job.packages, job.previous_blocks), self.load)
+        names = Names(job.summaries, job.packages, job.previous_blocks)
+        self.project = Project(names, self.load, job.requirements)
         self.inference = infer(self.project)
         self._parsed: dict[str, dict[str, Module]] = {}
 

@@ -1,5 +1,6 @@
 """The rule CLN115, float-money."""
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -9,9 +10,17 @@ from colonnade.lint._rule import Rule
 from colonnade.lint.project._models import ModelField
 
 MONEY = re.compile(
-    r"(^|_)(price|amount|balance|salary|fee|fees|subtotal|revenue|payment|wage|refund)(_|$)"
+    r"(^|_)(price|balance|salary|fee|fees|subtotal|revenue|payment|wage|refund)(_|$)|"
+    r"(^|_)amount(_(paid|due|total|net|gross|usd|eur|gbp))?$"
 )
-NOT_MONEY = re.compile(r"(ratio|percent|pct|rate|factor|score|weight|token|function|time|ms|count)")
+NOT_MONEY = re.compile(
+    r"(ratio|percent|pct|rate|factor|score|weight|token|function|time|ms|count|multiplier|"
+    r"coefficient|index)"
+)
+FLOATS = frozenset({"float", "builtins.float"})
+FLOAT_TYPES = frozenset(
+    f"sqlalchemy.{name}" for name in ("Float", "FLOAT", "REAL", "Double", "DOUBLE")
+)
 
 
 def is_money(name: str) -> bool:
@@ -60,9 +69,7 @@ class Task(SQLModel, table=True):
             if not (model.is_table or (model.is_sqlmodel and subclasses & names.tables)):
                 continue
             for field in model.declared.values():
-                if not isinstance(field, ModelField) or field.hint.name not in (
-                    "float", "builtins.float",
-                ):  # fmt: skip
+                if not isinstance(field, ModelField) or not _is_float(context, field):
                     continue
                 if is_money(field.name):
                     message = (
@@ -70,3 +77,12 @@ class Task(SQLModel, table=True):
                     )
                     advice = "Use `Decimal` with `max_digits` and `decimal_places`"
                     yield context.finding(self.code, field.node, message, advice=advice)
+
+
+def _is_float(context: Context, field: ModelField) -> bool:
+    """Whether the values of a field are floats, by its annotation or by the type of its column."""
+    return field.hint.name in FLOATS or any(
+        context.resolve(expression.func if isinstance(expression, ast.Call) else expression)
+        in FLOAT_TYPES
+        for expression in field.type_expressions()
+    )

@@ -21,6 +21,7 @@ class UntrackedJSON(Rule):
 
     code = "CLN106"
     name = "untracked-json"
+    is_default = False
     in_tests = False
     in_migrations = False
     source = "https://docs.sqlalchemy.org/en/21/orm/extensions/mutable.html"

@@ -47,6 +47,10 @@ app = FastAPI(lifespan=lifespan)
 
     def check(self, context: Context) -> Iterator[Finding]:
         for call in context.module.calls_named("on_event"):
+            if not isinstance(call.func, ast.Attribute) or (
+                context.is_router(call.func.value) is False
+            ):
+                continue
             first = call.args[0] if call.args else None
             is_decorator = any(
                 call in function.decorator_list for function in context.module.functions

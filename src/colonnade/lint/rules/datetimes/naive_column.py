@@ -23,6 +23,7 @@ class NaiveColumn(Rule):
 
     code = "CLN110"
     name = "naive-column"
+    is_default = False
     in_tests = False
     in_migrations = False
     source = "https://wiki.postgresql.org/wiki/Don%27t_Do_This#Don.27t_use_timestamp_.28without_time_zone.29"

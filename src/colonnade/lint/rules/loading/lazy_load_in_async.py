@@ -8,6 +8,7 @@ from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.inference._flow import Read
 from colonnade.lint.rules._examples import ASYNC, ASYNC_EAGER
+from colonnade.lint.rules._lazy_reads import first_reads
 
 
 class LazyLoadInAsync(Rule):
@@ -38,7 +39,7 @@ async def project_name(session: AsyncSession, key: int) -> str:
 """
 
     def check(self, context: Context) -> Iterator[Finding]:
-        for read in context.reads:
+        for read in first_reads(context):
             if read.lazy and read.row.name == "async" and not _is_in_run_sync(context, read):
                 class_name = read.row.model.class_name if read.row.model else ""
                 message = (

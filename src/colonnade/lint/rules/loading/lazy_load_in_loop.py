@@ -7,6 +7,7 @@ from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.rules._examples import SYNC, models
+from colonnade.lint.rules._lazy_reads import first_reads
 from colonnade.lint.rules._loops import has_few_iterations, loop_names
 
 
@@ -36,7 +37,7 @@ def lines(session: Session) -> list[str]:
 """
 
     def check(self, context: Context) -> Iterator[Finding]:
-        for read in context.reads:
+        for read in first_reads(context):
             if not read.lazy or read.row.name != "sync" or not isinstance(read.node, ast.Attribute):
                 continue
             row = read.node.value
@@ -46,7 +47,7 @@ def lines(session: Session) -> list[str]:
                 if not isinstance(loop, ast.While)
                 and isinstance(row, ast.Name)
                 and row.id in loop_names(loop)
-                and not has_few_iterations(loop)
+                and not has_few_iterations(context, loop)
             ]
             if loops and read.row.model is not None:
                 class_name = read.row.model.class_name

@@ -10,8 +10,13 @@ from colonnade.lint.inference._paths import dotted_name
 from colonnade.lint.inference._values import Kind
 from colonnade.lint.project import _known_names as lib
 from colonnade.lint.rules._examples import SYNC, models
-from colonnade.lint.rules._loops import exits_after, has_few_iterations, loop_names
-from colonnade.lint.rules._syntax import assigns
+from colonnade.lint.rules._loops import (
+    exits_after,
+    exits_when_found,
+    has_few_iterations,
+    loop_names,
+)
+from colonnade.lint.rules._syntax import assigns, last_name
 
 LOOKUPS = ("get", "get_one", "query")
 QUERY_METHODS = ("get", "get_one", "exec", "execute", "scalar", "scalars", "query")
@@ -51,14 +56,16 @@ def load(session: Session, keys: list[int]) -> list[Task]:
             source = dotted_name(call.func.value) if isinstance(call.func, ast.Attribute) else ""
             if (
                 not names
-                or has_few_iterations(loop)
+                or has_few_iterations(context, loop)
                 or assigns(loop, source)
                 or _queries_other_tables(context, call, names)
             ):
                 continue
             used = _used_loop_names(context, call, names)
-            once = not isinstance(loop, COMPREHENSIONS) and exits_after(context, call)
-            if not used or once or not _is_built_here(context, call):
+            once = not isinstance(loop, COMPREHENSIONS) and (
+                exits_after(context, call) or exits_when_found(context, call)
+            )
+            if not used or once or not _is_built_here(context, call) or _is_batch(call, used):
                 continue
             message = f"a query runs for each `{'`, `'.join(sorted(used))}` of the loop"
             yield context.finding(
@@ -120,11 +127,12 @@ def _queries_other_tables(context: Context, call: ast.Call, names: set[str]) -> 
         if isinstance(target, ast.Name)
     }
     return any(
-        _first_name(table) in names
+        isinstance(name, ast.Name) and name.id in names
         for query in (call, *(assignment.value for assignment in assignments))
         for node in ast.walk(query)
         if isinstance(node, ast.Call)
         for table in _queried_tables(node, call)
+        for name in ast.walk(table)
     )
 
 
@@ -136,10 +144,16 @@ def _queried_tables(node: ast.Call, call: ast.Call) -> list[ast.expr]:
     return node.args[:1] if node is call and name in ("get", "get_one", "query") else []
 
 
-def _first_name(node: ast.expr) -> str:
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
+def _is_batch(call: ast.Call, names: set[str]) -> bool:
+    """Whether a query gets many rows for a loop variable: ``col(Task.id).in_(part)``."""
+    lists = {
+        argument.id
+        for node in ast.walk(call)
+        if isinstance(node, ast.Call) and last_name(node.func) == "in_"
+        for argument in node.args
+        if isinstance(argument, ast.Name)
+    }
+    return names <= lists
 
 
 def _used_loop_names(context: Context, call: ast.Call, names: set[str]) -> set[str]:

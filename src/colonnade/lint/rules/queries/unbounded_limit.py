@@ -123,7 +123,7 @@ def _is_statement_limit(
         if not isinstance(node, ast.Call):
             continue
         if isinstance(node.func, ast.Attribute) and node.func.attr in LIMITS:
-            if any(_mentions(argument, name) for argument in node.args):
+            if any(_is_unlimited(argument, name) for argument in node.args):
                 return True
         inferred = flow.value(node.func) if flow is not None else None
         called = (
@@ -151,6 +151,15 @@ def _may_be_limited(function: Function, name: str) -> bool:
             if any(_mentions(side, name) for side in (node.left, *node.comparators)):
                 return True
     return False
+
+
+def _is_unlimited(node: ast.AST, name: str) -> bool:
+    """Whether an expression is as large as a name that it mentions; ``min()`` sets a maximum."""
+    if is_name(node, name):
+        return True
+    if isinstance(node, ast.Call) and is_name(node.func, "min") and len(node.args) > 1:
+        return False
+    return any(_is_unlimited(child, name) for child in ast.iter_child_nodes(node))
 
 
 def _mentions(node: ast.expr, name: str) -> bool:

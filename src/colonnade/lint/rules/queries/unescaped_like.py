@@ -1,6 +1,7 @@
 """The rule CLN305, unescaped-like."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 from colonnade.lint._context import Context
@@ -15,6 +16,13 @@ TEXT_TYPES = ("", "str", "builtins.str")
 LIKE_METHODS = ("like", "ilike", "not_like", "not_ilike", "notlike", "notilike")
 SEARCH_METHODS = ("contains", "startswith", "endswith", "icontains", "istartswith", "iendswith")
 MESSAGE = "`%` and `_` in the search text match anything, because they are not escaped"
+
+CLEANED = re.compile(
+    r"escape|replace\(|translate\(|\bsub\(|\.is(digit|decimal|numeric|alnum|alpha)\("
+)
+"""Code that escapes a text, takes signs out of it, or tests that it has none."""
+MAX_STEPS = 3
+"""Assignments through which a text is followed."""
 
 
 class UnescapedLike(Rule):
@@ -125,12 +133,36 @@ def _needs_no_escape(context: Context, inner: ast.expr) -> bool:
             and context.hint(parameter.annotation).name not in TEXT_TYPES
         ):
             return True
-    text = ast.unparse(inner).lower()
-    return (
-        "escape" in text
-        or "replace(" in text
-        or (isinstance(inner, ast.Name) and inner.id.isupper())
-    )
+    if isinstance(inner, ast.Name) and inner.id.isupper():
+        return True
+    return any(CLEANED.search(text) for text in _origins(context, inner))
+
+
+def _origins(context: Context, node: ast.expr, depth: int = 0) -> Iterator[str]:
+    """Yield the code that a text goes through: what it is assigned, and the functions called."""
+    yield ast.unparse(node)
+    if depth > MAX_STEPS:
+        return
+    for call in ast.walk(node):
+        inferred = context.value(call.func) if isinstance(call, ast.Call) else None
+        called = context.project.called_function(inferred.name) if inferred is not None else None
+        if called is not None:
+            yield ast.unparse(called[0])
+    function = context.module.enclosing_function(node) or context.module.tree
+    names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+    for test in context.module.ancestors(node):
+        if isinstance(test, ast.If) and any(
+            isinstance(name, ast.Name) and name.id in names for name in ast.walk(test.test)
+        ):
+            yield ast.unparse(test.test)
+    for binding in ast.walk(function):
+        match binding:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in names:
+                yield from _origins(context, value, depth + 1)
+            case ast.For(target=ast.Name(id=name), iter=value) if name in names:
+                yield from _origins(context, value, depth + 1)
+            case ast.comprehension(target=ast.Name(id=name), iter=value) if name in names:
+                yield from _origins(context, value, depth + 1)
 
 
 def _escape_fix(

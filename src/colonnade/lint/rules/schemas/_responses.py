@@ -4,7 +4,7 @@ import ast
 import re
 
 from colonnade.lint._context import Context, Endpoint
-from colonnade.lint.project._models import Model
+from colonnade.lint.project._models import Model, ModelField
 
 SECRET = re.compile(
     r"(^|_)(password|passwd|passphrase|secret|secrets|api_key|apikey|private_key|access_token|"
@@ -15,10 +15,20 @@ NOT_SECRET = re.compile(
     r"_masked|_required|_enabled|_configured)$|^(has|is|must|masked)_"
 )
 
+NO_SECRETS = frozenset(
+    {"bool", "builtins.bool", "datetime.datetime", "datetime.date", "datetime.timedelta"}
+)
+"""Types that hold something about a secret: whether there is one, and since when."""
 
-def is_secret(name: str) -> bool:
-    """Whether a field holds a secret, judging by its name."""
-    return SECRET.search(name) is not None and NOT_SECRET.search(name) is None
+
+def is_secret(field: ModelField) -> bool:
+    """Whether a field holds a secret, judging by its name, and by what its type can hold."""
+    name = field.name
+    return (
+        SECRET.search(name) is not None
+        and NOT_SECRET.search(name) is None
+        and field.hint.name not in NO_SECRETS
+    )
 
 
 def response_annotation(endpoint: Endpoint) -> ast.expr | None:

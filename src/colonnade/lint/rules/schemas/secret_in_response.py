@@ -61,7 +61,7 @@ class WorkerRead(SQLModel):
                 continue
             for name, field in schema.fields.items():
                 original = table.fields.get(name)
-                if original is None or not is_secret(name) or _is_excluded(field):
+                if original is None or not is_secret(field) or _is_excluded(field):
                     continue
                 if (
                     _may_be_masked(schema, name)

@@ -59,11 +59,13 @@ def read_task(key: int):
 
     def check(self, context: Context) -> Iterator[Finding]:
         for endpoint in context.endpoints:
+            if endpoint.option("response_model_include") is not None:
+                continue
             node = response_annotation(endpoint)
             hint = context.hint(node)
             model = next(filter(None, map(context.project.model, hint.names)), None)
             if node is not None and model is not None and model.is_table and model.is_sqlmodel:
-                secrets = [name for name in model.fields if is_secret(name)]
+                secrets = [name for name, field in model.fields.items() if is_secret(field)]
                 leaked = f", including `{secrets[0]}`" if secrets else ""
                 message = f"the response contains every column of `{model.class_name}`{leaked}"
                 advice = f"Return a schema: `response_model={model.class_name}Read`"

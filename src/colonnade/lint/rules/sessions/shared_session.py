@@ -88,6 +88,8 @@ def _shared_session(context: Context, call: ast.Call) -> str:
             if isinstance(argument, ast.Starred)
             else argument
         )
+        if _takes_a_lock(context, coroutines):
+            continue
         for name in _sessions_in(context, coroutines):
             users[name] = users.get(name, 0) + (2 if is_starred else 1)
     return next((name for name, count in users.items() if count > 1), "")
@@ -137,3 +139,18 @@ def _sessions_in(context: Context, node: ast.AST) -> set[str]:
             if name and name not in loop_variables:
                 sessions.add(name)
     return sessions
+
+
+def _takes_a_lock(context: Context, node: ast.expr) -> bool:
+    """Whether a coroutine waits for a lock, judging by its name: one task runs at a time."""
+    call = node.elt if isinstance(node, ast.GeneratorExp | ast.ListComp) else node
+    if not isinstance(call, ast.Call):
+        return False
+    inferred = context.value(call.func)
+    called = context.project.called_function(inferred.name) if inferred is not None else None
+    return called is not None and any(
+        "lock" in ast.unparse(item.context_expr).lower()
+        for block in ast.walk(called[0])
+        if isinstance(block, ast.AsyncWith)
+        for item in block.items
+    )

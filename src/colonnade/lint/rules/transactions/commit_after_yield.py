@@ -8,12 +8,20 @@ from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.inference._name_inference import is_fixture
 from colonnade.lint.project._modules import Function
+from colonnade.lint.project._requirements import is_below
+
+BEFORE_RESPONSE, AFTER_RESPONSE = (0, 106), (0, 118)
+"""The versions of FastAPI from which the code after ``yield`` runs before and after the response.
+
+https://fastapi.tiangolo.com/advanced/advanced-dependencies/#dependencies-with-yield-httpexception-except-and-background-tasks
+"""
 
 
 class CommitAfterYield(Rule):
     """A dependency commits after its `yield`, when the response has already been sent.
 
-    The code after `yield` runs when the client already has its 201 (FastAPI 0.118 and later). If
+    The code after `yield` runs when the client already has its 201 (FastAPI before 0.106, and from
+    0.118; the rule reads which versions the project requires). If
     the commit fails, the client has a response about a row that does not exist. Commit in the
     endpoint, or use `Depends(get_session, scope="function")`, which ends before the response is
     sent.
@@ -60,6 +68,9 @@ def create(session: Session = Depends(get_session, scope="function")) -> None:
 """
 
     def check(self, context: Context) -> Iterator[Finding]:
+        versions = context.project.requirements.get("fastapi", "")
+        if is_below(versions, AFTER_RESPONSE) and not is_below(versions, BEFORE_RESPONSE):
+            return
         for function in context.module.functions:
             early = context.project.names.dependencies.get(context.module.qualified_name(function))
             if early is not False or is_fixture(function):

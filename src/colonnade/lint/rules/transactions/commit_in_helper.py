@@ -6,8 +6,14 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.project._modules import FUNCTIONS
+from colonnade.lint.project._modules import FUNCTIONS, Function, parameters
 from colonnade.lint.rules._examples import SYNC
+from colonnade.lint.rules._syntax import is_name
+
+WRITES = frozenset(
+    {"add", "add_all", "delete", "merge", "execute", "flush", "bulk_save_objects",
+     "bulk_insert_mappings", "bulk_update_mappings"}
+)  # fmt: skip
 
 
 class CommitInHelper(Rule):
@@ -67,9 +73,13 @@ def begin(session: Session, name: str) -> None:
                 later = [
                     write
                     for write, other_source in writes[index + 1 :]
-                    if other_source == source and write is not node
+                    if other_source == source
+                    and write is not node
+                    and _block_of(context, write, source) is _block_of(context, node, source)
                 ]
-                if not later or not isinstance(node, ast.Call) or _is_commit(node):
+                if not later or not isinstance(node, ast.Call) or _is_transaction(node):
+                    continue
+                if _ends_a_read(context, flow.node, node):
                     continue
                 if any("commit" in (keyword.arg or "") for keyword in node.keywords):
                     continue  # a parameter decides
@@ -81,8 +91,61 @@ def begin(session: Session, name: str) -> None:
                     break
 
 
-def _is_commit(node: ast.Call) -> bool:
-    return isinstance(node.func, ast.Attribute) and node.func.attr == "commit"
+def _is_transaction(node: ast.Call) -> bool:
+    """Whether a call is a commit in this function, or a transaction of its block."""
+    return isinstance(node.func, ast.Attribute) and node.func.attr in ("commit", "begin")
+
+
+def _block_of(context: Context, node: ast.AST, source: str) -> ast.AST | None:
+    """The ``with`` block that opens the session of a name; None if it is opened elsewhere."""
+    return next(
+        (
+            block
+            for block in context.module.ancestors(node)
+            if isinstance(block, ast.With | ast.AsyncWith)
+            and any(
+                item.optional_vars is not None and is_name(item.optional_vars, source)
+                for item in block.items
+            )
+        ),
+        None,
+    )
+
+
+def _ends_a_read(context: Context, caller: Function, call: ast.Call) -> bool:
+    """Whether nothing was written before the commit of a function that a call runs."""
+    inferred = context.value(call.func)
+    called = context.project.called_function(inferred.name) if inferred is not None else None
+    if called is None:
+        return False
+    commits = [
+        node.lineno
+        for node in ast.walk(called[0])
+        if isinstance(node, ast.Call) and _is_transaction(node)
+    ]
+    return (
+        bool(commits)
+        and not _writes_before(called[0], min(commits))
+        and not _writes_before(caller, call.lineno)
+    )
+
+
+def _writes_before(function: Function, line: int) -> bool:
+    """Whether a function may write before a line, itself or by a function that it calls."""
+    names = {parameter.arg for parameter, _ in parameters(function)}
+    for node in ast.walk(function):
+        if getattr(node, "lineno", line) >= line:
+            continue
+        match node:
+            case ast.Call(func=ast.Attribute(attr=name)) if name in WRITES:
+                return True
+            case ast.Call(args=[*arguments]) if any(
+                isinstance(argument, ast.Name) and argument.id in names for argument in arguments
+            ):
+                return True
+            case ast.Attribute(ctx=ast.Store()):
+                return True
+    return False
 
 
 def _follows(context: Context, first: ast.AST, second: ast.AST) -> bool:

@@ -1,6 +1,7 @@
 """The rule CLN212, commit-in-loop."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 from colonnade.lint._context import Context
@@ -9,7 +10,10 @@ from colonnade.lint._rule import Rule
 from colonnade.lint.inference._paths import dotted_name
 from colonnade.lint.rules._examples import SYNC
 from colonnade.lint.rules._loops import exits_after
-from colonnade.lint.rules._syntax import assigns
+from colonnade.lint.rules._syntax import assigns, last_name
+
+OUTSIDE = re.compile(r"^(send|publish|notify|deliver|dispatch|charge|upload|emit|post)(_|$)|mail")
+"""Names of functions whose effect no rollback takes back."""
 
 
 class CommitInLoop(Rule):
@@ -17,7 +21,8 @@ class CommitInLoop(Rule):
 
     Each commit waits for the disk: a thousand rows take a thousand times as long as one commit
     after the loop. If an iteration fails, the rows before it stay stored. The rule does not report
-    loops that create their own session, run forever, or commit in batches.
+    loops that create their own session, run forever, commit in batches, or send something whose
+    record must stay.
     """
 
     code = "CLN212"
@@ -50,6 +55,7 @@ def add(titles: list[str]) -> None:
                 assigns(loop, source)
                 or _commits_in_batches(context, call, loop)
                 or exits_after(context, call)
+                or _acts_outside(loop)
             ):
                 continue
             message = f"`{source}` is committed in each iteration of the loop"
@@ -75,3 +81,12 @@ def _commits_in_batches(context: Context, call: ast.Call, loop: ast.For | ast.As
         return True  # one step per batch
     loop_text = f"{ast.unparse(loop.target)} {ast.unparse(steps)}".lower()
     return any(word in loop_text for word in ("batch", "chunk", "page", "attempt", "retr"))
+
+
+def _acts_outside(loop: ast.For | ast.AsyncFor) -> bool:
+    """Whether an iteration has an effect outside of the database, which the commit records."""
+    return any(
+        isinstance(node, ast.Call) and OUTSIDE.search(last_name(node.func))
+        for statement in loop.body
+        for node in ast.walk(statement)
+    )

@@ -64,8 +64,10 @@ def add(session: Session, titles: list[str]) -> list[str]:
                     continue
                 if self._used_again(context, try_statement, handler, source):
                     problem = "is used again after this error without a rollback"
-                elif _belongs_to_caller(context, call, source) and not _raises_after(
-                    context, try_statement
+                elif (
+                    _belongs_to_caller(context, call, source)
+                    and not _raises_after(context, try_statement)
+                    and not _callers_close(context, call)
                 ):
                     problem = "returns to the caller after this error without a rollback"
                 else:
@@ -158,3 +160,24 @@ def _raises_after(context: Context, try_statement: ast.Try) -> bool:
     body = getattr(context.module.parent(try_statement), "body", [])
     after = body[body.index(try_statement) + 1 :] if try_statement in body else []
     return any(isinstance(statement, ast.Raise) for statement in after)
+
+
+def _callers_close(context: Context, call: ast.Call) -> bool:
+    """Whether all callers of the function end their session after it without another use."""
+    function = context.module.enclosing_function(call)
+    if function is None or context.module.name in context.project.names.imported_modules:
+        return False
+    callers = list(context.module.calls_named(function.name))
+    return bool(callers) and all(_is_last_use(context, caller) for caller in callers)
+
+
+def _is_last_use(context: Context, call: ast.Call) -> bool:
+    """Whether a call is the last statement of the block that opens its session."""
+    statement = context.module.enclosing_statement(call)
+    block = context.module.parent(statement) if statement is not None else None
+    if not isinstance(block, ast.With | ast.AsyncWith) or block.body[-1] is not statement:
+        return False
+    opened = {
+        item.optional_vars.id for item in block.items if isinstance(item.optional_vars, ast.Name)
+    }
+    return any(isinstance(argument, ast.Name) and argument.id in opened for argument in call.args)
