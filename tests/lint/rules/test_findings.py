@@ -353,6 +353,29 @@ CASES = {
             async def book(key: int, session: AsyncSession = Depends(get_async_session)) -> Book:
                 return await session.get_one(Book, key)
         """,
+        """
+            class TaskRead(SQLModel):
+                id: int
+                project: SQLModel | None
+
+            class Titles(SQLModel):
+                title: str
+
+            async def f(s: AsyncSession) -> list[TaskRead]:
+                rows = await s.scalars(select(Task))
+                return [TaskRead.model_validate(row) for row in rows]  # CLN207
+
+            async def g(s: AsyncSession) -> list[TaskRead]:
+                rows = await s.scalars(select(Task).options(selectinload(Task.project)))
+                return [TaskRead.model_validate(row) for row in rows]
+
+            async def h(s: AsyncSession) -> list[Titles]:
+                rows = await s.scalars(select(Task))
+                return [Titles.model_validate(row) for row in rows]
+
+            def one(s: Session) -> TaskRead:
+                return TaskRead.model_validate(s.get_one(Task, 1))
+        """,
     ],
     "CLN212": [
         """
@@ -549,6 +572,26 @@ CASES = {
             def f(task: Task):
                 return task.done is None and not task.done
         """,
+        """
+            def f(s: Session, since: int):
+                conditions = [Task.title == "red" and Task.id >= since]  # CLN301
+                return s.exec(select(Task).where(*conditions)).all()
+        """,
+        """
+            def f(term: str | None):
+                condition = Task.done == False
+                if term:
+                    condition = condition and Task.title == term  # CLN301
+                return select(Task).where(condition)
+        """,
+        """
+            def f(term: str | None):
+                condition = term and Task.title == term
+                return select(Task) if condition is None else select(Task).where(condition)
+
+            def g(task: Task, term: str) -> bool:
+                return task.title == term and task.done
+        """,
     ],
     "CLN302": [
         """
@@ -651,6 +694,13 @@ CASES = {
             def f(s: Session, q: str):
                 terms = words(q)
                 return [col(Task.title).like(f"%{term}%") for term in terms]  # CLN305
+        """,
+        """
+            def contains(column, term: str):
+                return column.ilike("%" + term + "%")  # CLN305
+
+            def text_contains(column: str, term: str):
+                return column.like("%" + term + "%")
         """,
     ],
     "CLN306": [
@@ -777,6 +827,24 @@ CASES = {
                 first = [task.project.name for task in tasks]  # CLN309
                 return [*first, *(task.project.name for task in others)]  # CLN309
         """,
+        """
+            class Course(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                seats: list["Seat"] = Relationship(back_populates="course")
+
+                @property
+                def taken(self) -> int:
+                    return len(self.seats)
+
+            class Seat(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                course_id: int = Field(foreign_key="course.id", index=True)
+                course: Course = Relationship(back_populates="seats")
+
+            def taken(s: Session) -> list[int]:
+                courses = s.exec(select(Course)).all()
+                return [course.taken for course in courses]  # CLN309
+        """,
     ],
     "CLN401": [
         """
@@ -795,6 +863,12 @@ CASES = {
         """
             def url(p):
                 return f'postgresql://me:{p}@db.example.com/db'
+        """,
+        """
+            url = sa.URL.create("mysql", "app", "Xk39!pPq", "db")  # CLN402
+            placeholder = sa.URL.create("mysql", username="app", password="password")
+            later = sa.URL.create("postgresql", username="app", password=secret, host="db")
+            cache = "redis://:Xk39pPq@cache.internal/0"  # CLN402
         """,
     ],
     "CLN404": [

@@ -39,6 +39,9 @@ CONNECTION_AWAITED = frozenset(
 TRANSPARENT_DECORATORS = frozenset(
     {"staticmethod", "classmethod", "override", "wraps", "log", "abstractmethod", "overload"}
 )
+CONSTRUCTORS = frozenset(
+    {"model_validate", "model_validate_json", "model_construct", "parse_obj", "from_orm"}
+)
 COPYING_BUILTINS = frozenset(
     {"list", "sorted", "tuple", "set", "reversed", "iter", "builtins.list"}
 )
@@ -52,6 +55,9 @@ def infer_call(flow: Flow, node: ast.Call, function: Value | None) -> Value | No
         return function.item
     if isinstance(node.func, ast.Attribute):
         receiver = flow.value(node.func.value)
+        if receiver is not None and receiver.kind is Kind.SYMBOL:
+            is_constructor = node.func.attr in CONSTRUCTORS
+            return _infer_project_call(flow, node, receiver.name) if is_constructor else None
         if receiver is not None:
             return _infer_method_call(flow, node, node.func, receiver)
     return None
@@ -140,6 +146,8 @@ def _infer_function_call(
         if inferred is not None and inferred.kind is Kind.ROW and isinstance(argument, ast.Name):
             flow.state.names[argument.id] = replace(inferred, loads=None, attached=False)
     inferred = infer_return(flow.inference, function, module)
+    if inferred is None or inferred.kind in (Kind.STATEMENT, Kind.QUERY):
+        inferred = _infer_extended_statement(flow, node, function) or inferred
     if inferred is not None and inferred.kind is Kind.ROW:
         inferred = replace(inferred, attached=False, loads=None)
     elif inferred is not None and inferred.kind is Kind.COLLECTION and inferred.item is not None:
@@ -161,6 +169,29 @@ def _infer_function_call(
         is_async = isinstance(function, ast.AsyncFunctionDef)
         return None if is_async or (inferred and inferred.kind is Kind.AWAITABLE) else inferred
     return awaitable(inferred) if isinstance(function, ast.AsyncFunctionDef) else inferred
+
+
+def _infer_extended_statement(flow: Flow, node: ast.Call, function: Function) -> Value | None:
+    """The statement that a function returns, if it calls methods of one that it receives."""
+    returned = [each.value for each in ast.walk(function) if isinstance(each, ast.Return)]
+    if len(returned) != 1 or returned[0] is None:
+        return None
+    methods: list[ast.Call] = []
+    inner: ast.expr = returned[0]
+    while isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute):
+        methods.append(inner)
+        inner = inner.func.value
+    received = {name: flow.value(argument) for name, argument in arguments(function, node)}
+    statement = received.get(inner.id) if isinstance(inner, ast.Name) else None
+    if statement is None or statement.kind not in (Kind.STATEMENT, Kind.QUERY):
+        return None
+    for method in reversed(methods):
+        name = method.func.attr if isinstance(method.func, ast.Attribute) else ""
+        extended = infer_statement_call(flow, method, name, statement)
+        if extended is None or extended.kind is not statement.kind:
+            return None
+        statement = extended
+    return statement
 
 
 def arguments(function: Function, node: ast.Call) -> Iterator[tuple[str, ast.expr]]:

@@ -11,8 +11,13 @@ from colonnade.lint.inference._flow import Flow, Inference, Read
 from colonnade.lint.inference._paths import dotted_name, root_name
 from colonnade.lint.inference._values import Kind, Value, collection_of, loop_item, merge_values
 from colonnade.lint.project import _known_names as lib
+from colonnade.lint.project._models import Model, Relation
 from colonnade.lint.project._module_summary import absolute_import
 from colonnade.lint.project._modules import Function, parameters
+
+SQL_SIDES = frozenset({Kind.COLUMN, Kind.RELATION})
+SQL_OPERATORS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+PROPERTIES = frozenset({"property", "cached_property", "computed_field"})
 
 
 def evaluate(flow: Flow, node: ast.expr) -> Value | None:
@@ -168,22 +173,14 @@ def _evaluate_attribute(flow: Flow, node: ast.Attribute) -> Value | None:
 def _read_attribute(flow: Flow, node: ast.Attribute, row: Value) -> Value | None:
     """Infer an attribute of a row, and record the read if it needs the database."""
     model = row.model
-    member = model.members.get(node.attr) if model is not None else None
-    if model is None or member is None:
+    if model is None:
         return None
-    name = dotted_name(node.value) or root_name(node.value)
+    if node.attr not in model.members:
+        _read_property(flow, node, row, model)
+        return None
     expired = flow.state.expired.get(root_name(node.value))
     relation = model.relations.get(node.attr)
-    lazy = (
-        relation is not None
-        and expired is None
-        and row.attached
-        and row.loads is not None
-        and relation.is_lazy
-        and node.attr not in row.loads
-        and (name, node.attr) not in flow.state.loaded
-        and not (not relation.uselist and _is_row_loaded(flow, relation.target))
-    )
+    lazy = relation is not None and expired is None and _is_lazy(flow, node, row, relation)
     if expired is not None or lazy:
         flow.reads[node] = Read(node, row, node.attr, expired, lazy)
     else:
@@ -191,6 +188,36 @@ def _read_attribute(flow: Flow, node: ast.Attribute, row: Value) -> Value | None
     if relation is None:
         return None
     return _related_row(flow, row, relation.target, node.attr, is_many=relation.uselist)
+
+
+def _read_property(flow: Flow, node: ast.Attribute, row: Value, model: Model) -> None:
+    """Record the read of a relation inside of a property of a row's class."""
+    method = flow.scope.project.method(model.name, node.attr)
+    if method is None or not any(
+        dotted_name(decorator).rpartition(".")[2] in PROPERTIES
+        for decorator in method[0].decorator_list
+    ):
+        return
+    flow.reads.pop(node, None)
+    for inner in ast.walk(method[0]):
+        if isinstance(inner, ast.Attribute) and dotted_name(inner.value) == "self":
+            relation = model.relations.get(inner.attr)
+            if relation is not None and _is_lazy(flow, node, row, relation):
+                flow.reads[node] = Read(node, row, relation.name, lazy=True)
+                return
+
+
+def _is_lazy(flow: Flow, node: ast.Attribute, row: Value, relation: Relation) -> bool:
+    """Whether a read of a relation of a row asks the database."""
+    name = dotted_name(node.value) or root_name(node.value)
+    return (
+        row.attached
+        and row.loads is not None
+        and relation.is_lazy
+        and relation.name not in row.loads
+        and (name, relation.name) not in flow.state.loaded
+        and not (not relation.uselist and _is_row_loaded(flow, relation.target))
+    )
 
 
 def _is_row_loaded(flow: Flow, target: str) -> bool:
@@ -313,6 +340,12 @@ def _evaluate_constant(flow: Flow, node: ast.Constant) -> Value | None:
     return None
 
 
+def _evaluate_compare(flow: Flow, node: ast.Compare) -> Value | None:
+    sides = [evaluate(flow, side) for side in (node.left, *node.comparators)]
+    is_sql = any(side is not None and side.kind in SQL_SIDES for side in sides)
+    return Value(Kind.CONDITION) if is_sql and isinstance(node.ops[0], SQL_OPERATORS) else None
+
+
 def _evaluate_starred(flow: Flow, node: ast.Starred) -> Value | None:
     return evaluate(flow, node.value)
 
@@ -336,5 +369,6 @@ _HANDLERS: dict[type[ast.expr], Callable[[Flow, Any], Value | None]] = {
     ast.NamedExpr: _evaluate_named_expression,
     ast.Yield: _evaluate_yield,
     ast.Constant: _evaluate_constant,
+    ast.Compare: _evaluate_compare,
     ast.Starred: _evaluate_starred,
 }

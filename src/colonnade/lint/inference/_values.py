@@ -23,6 +23,7 @@ class Kind(Enum):
     ROW = auto()  # an instance of a table's class
     COLUMN = auto()  # Task.title
     RELATION = auto()  # Task.project
+    CONDITION = auto()  # Task.title == "x"
     OPTION = auto()  # selectinload(Task.project)
 
 

@@ -7,6 +7,7 @@ from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.inference._values import Kind
+from colonnade.lint.rules._syntax import is_name
 from colonnade.lint.rules.columns._json_columns import is_untracked_json
 
 MUTATING_METHODS = frozenset(
@@ -71,6 +72,8 @@ def tag(session: Session, key: int, name: str) -> None:
     ) -> Iterator[Finding]:
         while isinstance(changed, ast.Subscript):
             changed = changed.value
+        if isinstance(changed, ast.Name):
+            changed = _attribute_of(context, changed) or changed
         if not isinstance(changed, ast.Attribute):
             return
         row = context.value(changed.value)
@@ -86,6 +89,18 @@ def tag(session: Session, key: int, name: str) -> None:
         message = f"this change inside `{changed.attr}` is not saved: the column does not track it"
         advice = f'Assign a new value, or call `flag_modified(..., "{changed.attr}")`'
         yield context.finding(self.code, node, message, advice=advice)
+
+
+def _attribute_of(context: Context, node: ast.Name) -> ast.Attribute | None:
+    """The attribute that a name stands for: ``tags = task.tags``, and no other assignment."""
+    function = context.module.enclosing_function(node) or context.module.tree
+    values = [
+        assignment.value
+        for assignment in ast.walk(function)
+        if isinstance(assignment, ast.Assign)
+        and any(is_name(target, node.id) for target in assignment.targets)
+    ]
+    return values[0] if len(values) == 1 and isinstance(values[0], ast.Attribute) else None
 
 
 def _is_marked_as_changed(context: Context, node: ast.AST, changed: ast.Attribute) -> bool:

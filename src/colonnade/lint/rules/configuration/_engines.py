@@ -38,3 +38,11 @@ def url_text(context: Context, node: ast.expr | None) -> str | None:
             if isinstance(value, ast.Constant | ast.JoinedStr):
                 return url_text(context, value)
     return None
+
+
+def literal_dict(context: Context, node: ast.expr | None) -> ast.Dict | None:
+    """A dict that is written here, or assigned to the name that is; None if it is unknown."""
+    if isinstance(node, ast.Name):
+        definition = context.project.definition(context.resolve(node))
+        node = getattr(definition[0], "value", None) if definition is not None else None
+    return node if isinstance(node, ast.Dict) else None

@@ -1,7 +1,6 @@
 """The rule CLN402, credentials-in-code."""
 
 import ast
-import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
@@ -16,11 +15,13 @@ PLACEHOLDERS = frozenset(
      "guest", "dev", "xxx", "xxxx", "dbpass", "db_password", "username", "hunter2x", "..."}
 )  # fmt: skip
 
+URL_CREATE = tuple(f"sqlalchemy.{module}URL.create" for module in ("", "engine.", "engine.url."))
+
 
 class CredentialsInCode(Rule):
-    """A database URL in the code contains a password.
+    """The URL of a database, a cache or a broker in the code contains a password.
 
-    Anyone who can read the repository, or an old copy of it, can access the database. Read the URL
+    Anyone who can read the repository, or an old copy of it, can use the server. Read the URL
     from the environment, and change the password, which stays in the history. Placeholder passwords
     such as `postgres` or `password`, and tests, are not reported.
     """
@@ -52,19 +53,41 @@ engine = create_engine(os.environ["DATABASE_URL"])
             if (
                 match is None
                 or isinstance(parent, ast.Expr | ast.JoinedStr)
-                or _is_placeholder(match)
+                or _is_placeholder(
+                    unquote(match["user"]), unquote(match["password"]), match["host"]
+                )
             ):
                 continue
-            message = f"the code contains the password for {match['host'] or 'a database'}"
-            advice = "Read the URL from the environment, and change the password"
-            yield context.finding(self.code, node, message, advice=advice, hidden=True)
+            yield self._finding(context, node, match["host"])
+        for call in context.module.calls_named("create"):
+            if context.resolve(call.func) in URL_CREATE:
+                yield from self._check_parts(context, call)
+
+    def _check_parts(self, context: Context, call: ast.Call) -> Iterator[Finding]:
+        """Check ``URL.create(drivername, username, password, host)``."""
+        names = ("drivername", "username", "password", "host")
+        parts = dict(zip(names, call.args, strict=False))
+        parts |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+        texts = {
+            name: str(value.value)
+            for name, value in parts.items()
+            if isinstance(value, ast.Constant)
+        }
+        password, host = texts.get("password", ""), texts.get("host", "")
+        if password and not _is_placeholder(texts.get("username", ""), password, host):
+            yield self._finding(context, call, host)
+
+    def _finding(self, context: Context, node: ast.expr, host: str) -> Finding:
+        message = f"the code contains the password for {host or 'a server'}"
+        advice = "Read the URL from the environment, and change the password"
+        return context.finding(self.code, node, message, advice=advice, hidden=True)
 
 
-def _is_placeholder(match: re.Match[str]) -> bool:
+def _is_placeholder(user: str, password: str, host: str) -> bool:
     """Whether a password is a placeholder, the user's name, or inserted later."""
-    password, user = unquote(match["password"]).lower(), unquote(match["user"]).lower()
+    password, user = password.lower(), user.lower()
     if password in PLACEHOLDERS or password == user:
         return True
     if any(sign in password for sign in "{}<>$%[]*") or "password" in password:
         return True
-    return match["host"].endswith((".example", ".invalid", ".test")) and password.isalpha()
+    return host.endswith((".example", ".invalid", ".test")) and password.isalpha()

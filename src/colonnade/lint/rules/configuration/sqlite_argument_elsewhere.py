@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.rules.configuration._engines import engines
+from colonnade.lint.rules.configuration._engines import engines, literal_dict
 
 
 class SQLiteArgumentElsewhere(Rule):
@@ -31,14 +31,16 @@ engine = create_engine("postgresql:///tasks")
 
     def check(self, context: Context) -> Iterator[Finding]:
         for _, options, url in engines(context):
-            connect_args = options.get("connect_args")
+            written = options.get("connect_args")
+            connect_args = literal_dict(context, written)
             if url is None or "://" not in url or url.startswith(("sqlite", "{")):
                 continue
-            for key in connect_args.keys if isinstance(connect_args, ast.Dict) else ():
+            for key in connect_args.keys if connect_args is not None else ():
                 if isinstance(key, ast.Constant) and key.value == "check_same_thread":
                     scheme = url.partition(":")[0]
                     message = (
                         "`check_same_thread` is an argument of SQLite's driver, but the URL is for "
                         f"{scheme}"
                     )
-                    yield context.finding(self.code, key, message, advice="Remove it")
+                    node = key if connect_args is written else written
+                    yield context.finding(self.code, node or key, message, advice="Remove it")

@@ -8,7 +8,7 @@ from colonnade.lint._context import Context
 from colonnade.lint._findings import Edit, Finding, Fix
 from colonnade.lint._rule import Rule
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.rules.configuration._engines import URL, engines, url_text
+from colonnade.lint.rules.configuration._engines import URL, engines, literal_dict, url_text
 
 ENGINES = (lib.CREATE_ENGINE, lib.CREATE_ASYNC_ENGINE)
 SETTINGS = ("getenv", "get", "setdefault", "Field")  # calls whose default is the engine's URL
@@ -60,11 +60,14 @@ engine = create_async_engine("postgresql+asyncpg://db.example.com/tasks?ssl=requ
             if value is not None and _has_sslmode(value) and _is_engine_url(context, joined):
                 yield context.finding(self.code, joined, MESSAGE, advice=ADVICE, hidden=True)
         for _, options, url in engines(context):
-            connect_args = options.get("connect_args")
+            connect_args = literal_dict(context, options.get("connect_args"))
             is_asyncpg = url is not None and "+asyncpg" in url
-            if isinstance(connect_args, ast.Dict) and is_asyncpg:
+            if connect_args is not None and is_asyncpg:
                 for key in connect_args.keys:
                     if isinstance(key, ast.Constant) and key.value == "sslmode":
+                        if key not in context.module.parents:  # in another file
+                            yield context.finding(self.code, options["connect_args"], MESSAGE)
+                            continue
                         fix = Fix("Use `ssl`", (context.editor.replace(key, '"ssl"'),), safe=True)
                         yield context.finding(self.code, key, MESSAGE, fix=fix)
 

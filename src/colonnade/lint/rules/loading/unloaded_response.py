@@ -85,6 +85,26 @@ async def tasks(session: AsyncSession = Depends(get_session)):
                         context, endpoint, node.value, set(schema.fields)
                     )
 
+        for call in context.module.calls_named("model_validate", "from_orm"):
+            receiver = (
+                context.value(call.func.value) if isinstance(call.func, ast.Attribute) else None
+            )
+            validated = context.project.model(receiver.name) if receiver is not None else None
+            if validated is not None and validated.is_schema and call.args:
+                yield from self._check_row(context, call, set(validated.fields))
+
+    def _check_row(
+        self, context: Context, call: ast.Call, response_fields: set[str]
+    ) -> Iterator[Finding]:
+        """Check a row whose attributes a schema reads: ``TaskRead.model_validate(task)``."""
+        row = context.value(call.args[0])
+        if (
+            row is not None
+            and row.kind is Kind.ROW
+            and (row.name == "async" or any(context.enclosing_loops(call)))
+        ):
+            yield from self._missing(context, call, row, response_fields)
+
     def _check_returned(
         self, context: Context, endpoint: Endpoint, node: ast.expr, response_fields: set[str]
     ) -> Iterator[Finding]:
@@ -93,7 +113,14 @@ async def tasks(session: AsyncSession = Depends(get_session)):
         row: Value | None = inferred.item if is_collection and inferred is not None else inferred
         if row is None or row.kind is not Kind.ROW or row.model is None or row.loads is None:
             return
-        if not row.attached or (row.name == "sync" and not is_collection):
+        if row.name == "sync" and not is_collection:
+            return
+        yield from self._missing(context, node, row, response_fields)
+
+    def _missing(
+        self, context: Context, node: ast.expr, row: Value, response_fields: set[str]
+    ) -> Iterator[Finding]:
+        if row.model is None or row.loads is None or not row.attached:
             return
         for name, relation in row.model.relations.items():
             if name in response_fields and relation.is_lazy and name not in row.loads:

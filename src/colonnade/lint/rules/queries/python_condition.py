@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import partial
 
 from colonnade.lint._context import Context
 from colonnade.lint._findings import Edit, Finding, Fix
@@ -53,12 +54,18 @@ def open_tasks(session: Session, projects: list[int]):
 """
 
     def check(self, context: Context) -> Iterator[Finding]:
+        checked: set[ast.AST] = set()
         for call in context.module.calls_named(*CONDITIONS):
             if not self._is_condition(context, call):
                 continue
             joins = isinstance(call.func, ast.Attribute) and call.func.attr in JOINS
             for argument in call.args[1:] if joins else call.args:
+                checked.update(ast.walk(argument))
                 yield from self._check_condition(context, argument)
+        for node in context.module.nodes(ast.BoolOp):  # which becomes a condition elsewhere
+            if node not in checked and any(map(partial(_is_value, context), node.values[:-1])):
+                checked.update(ast.walk(node))
+                yield from self._check_condition(context, node)
 
     def _is_condition(self, context: Context, call: ast.Call) -> bool:
         if isinstance(call.func, ast.Name):
@@ -106,6 +113,12 @@ def open_tasks(session: Session, projects: list[int]):
                     yield context.finding(
                         self.code, node, message, advice="Use `between()`, or two conditions"
                     )
+
+
+def _is_value(context: Context, node: ast.expr) -> bool:
+    """Whether an expression is a condition in SQL, which is neither true nor false in Python."""
+    inferred = context.value(node)
+    return inferred is not None and inferred.kind is Kind.CONDITION
 
 
 def _fix(context: Context, node: ast.expr, message: str) -> Fix | None:
@@ -235,4 +248,4 @@ def _is_sql(context: Context, node: ast.expr) -> bool:
                 "endswith", "any", "has", "between", "isnot", "notin_", "icontains",
             )  # fmt: skip
         case _:
-            return _is_column(context, node)
+            return _is_column(context, node) or _is_value(context, node)

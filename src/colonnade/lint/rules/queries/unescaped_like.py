@@ -88,7 +88,16 @@ def _is_column(context: Context, node: ast.expr) -> bool:
     if inferred is not None:
         return inferred.kind is Kind.COLUMN
     text = ast.unparse(node)
-    return text.startswith(("func.", "cast(", "col("))
+    return text.startswith(("func.", "cast(", "col(")) or _is_unknown_parameter(context, node)
+
+
+def _is_unknown_parameter(context: Context, node: ast.expr) -> bool:
+    """Whether an expression is a parameter without annotation: only columns have ``ilike``."""
+    function = context.module.enclosing_function(node)
+    return function is not None and any(
+        is_name(node, parameter.arg) and parameter.annotation is None
+        for parameter, _ in parameters(function)
+    )
 
 
 def _is_text(context: Context, node: ast.expr) -> bool:

@@ -93,7 +93,22 @@ def _difference(context: Context, field: ModelField, original: ModelField) -> st
     if original.hint.name != field.hint.name or _has_unreadable_constraints(field):
         return ""
     bounds = [name for name in BOUNDS if name in original.options and name not in field.options]
-    return f"has no {' and no '.join(f'`{name}`' for name in bounds)}" if bounds else ""
+    if bounds:
+        return f"has no {' and no '.join(f'`{name}`' for name in bounds)}"
+    wider = next((name for name in BOUNDS if _is_wider(field, original, name)), None)
+    return f"has another `{wider}`" if wider is not None else ""
+
+
+def _is_wider(field: ModelField, original: ModelField, name: str) -> bool:
+    """Whether a bound of a field allows more than that of the original."""
+    value, limit = field.option(name), original.option(name)
+    if not isinstance(value, int | float) or not isinstance(limit, int | float):
+        return False
+    return (
+        value > limit
+        if name in ("max_length", "le", "lt")
+        else (name in ("min_length", "ge", "gt") and value < limit)
+    )
 
 
 def _has_unreadable_constraints(field: ModelField) -> bool:

@@ -8,10 +8,14 @@ from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.inference._paths import dotted_name
 from colonnade.lint.project import _known_names as lib
-from colonnade.lint.rules._syntax import assigns
+from colonnade.lint.rules._syntax import assigns, is_name
 
 GATHER = frozenset({"gather", "wait", "as_completed"})
 SPAWN = frozenset({"create_task", "ensure_future", "start_soon"})
+IN_THREAD = frozenset(
+    {"asyncio.to_thread", "anyio.to_thread.run_sync", "starlette.concurrency.run_in_threadpool",
+     "fastapi.concurrency.run_in_threadpool"}
+)  # fmt: skip
 ADVICE = "Give each task its own session"
 
 
@@ -132,9 +136,12 @@ def _sessions_in(context: Context, node: ast.AST) -> set[str]:
         if isinstance(name, ast.Name)
     }
     sessions = set()
+    kinds = lib.SESSIONS if _runs_in_thread(context, node) else lib.ASYNC_SESSIONS
     for descendant in ast.walk(node):
         inferred = context.value(descendant)
-        if inferred is not None and inferred.is_instance(lib.ASYNC_SESSIONS):
+        if isinstance(descendant, ast.Call):
+            sessions |= _sessions_of_method(context, descendant)
+        if inferred is not None and inferred.is_instance(kinds):
             name = dotted_name(descendant) if isinstance(descendant, ast.expr) else ""
             if name and name not in loop_variables:
                 sessions.add(name)
@@ -154,3 +161,26 @@ def _takes_a_lock(context: Context, node: ast.expr) -> bool:
         if isinstance(block, ast.AsyncWith)
         for item in block.items
     )
+
+
+def _runs_in_thread(context: Context, node: ast.AST) -> bool:
+    """Whether a coroutine runs a function in a thread, which may use a sync session."""
+    return isinstance(node, ast.Call) and context.resolve(node.func) in IN_THREAD
+
+
+def _sessions_of_method(context: Context, call: ast.Call) -> set[str]:
+    """The sessions of an object that a method of it uses: ``self.mark(...)``."""
+    func = call.func
+    if not isinstance(func, ast.Attribute) or not is_name(func.value, "self"):
+        return set()
+    inferred = context.value(func)
+    called = context.project.called_function(inferred.name) if inferred is not None else None
+    if called is None or _takes_a_lock(context, call):
+        return set()
+    flow = context.inference.flow(*called)
+    return {
+        dotted_name(node)
+        for node in ast.walk(called[0])
+        if isinstance(node, ast.Attribute) and is_name(node.value, "self") and flow is not None
+        if (value := flow.value(node)) is not None and value.is_instance(lib.ASYNC_SESSIONS)
+    }
