@@ -1001,7 +1001,8 @@ async with Session(async_engine) as session:  # a fragment
 """
     findings = check_sources({"guide.md": read(document.encode(), ".md")}, all_rules())
     assert {finding.code for finding in findings} == {
-        "CLN104", "CLN108", "CLN121", "CLN122", "CLN208", "CLN217", "CLN303", "CLN304", "CLN406",
+        "CLN104", "CLN108", "CLN121", "CLN122", "CLN208", "CLN217", "CLN218", "CLN303", "CLN304",
+        "CLN406",
     }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ GROUPS = {
     "CLN2": "Sessions and transactions",
     "CLN3": "Queries",
     "CLN4": "Configuration",
+    "CLN6": "Alembic revisions",
     "CLN5": "Tables and databases: `--models`, `--database-url`",
 }
 FIXES = {

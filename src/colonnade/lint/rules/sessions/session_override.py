@@ -48,7 +48,8 @@ def session():
 @pytest.fixture
 def client(session):
     app.dependency_overrides[get_session] = lambda: session  # CLN217
-    return TestClient(app)
+    yield TestClient(app)
+    app.dependency_overrides.clear()
 """
     good = """
 import pytest
@@ -75,7 +76,8 @@ async def get_test_session():
 @pytest.fixture
 def client():
     app.dependency_overrides[get_session] = get_test_session
-    return TestClient(app)
+    yield TestClient(app)
+    app.dependency_overrides.clear()
 """
 
     def check(self, context: Context) -> Iterator[Finding]:

@@ -1,0 +1,1 @@
+"""Rules about Alembic revisions."""
