@@ -416,6 +416,33 @@ CASES = {
                     task.done = True
                     s.commit()
         """,
+        """
+            class Repository:
+                def __init__(self, s: Session) -> None:
+                    self.s = s
+
+                def create(self, title: str) -> Task:
+                    task = Task(title=title)
+                    self.s.add(task)
+                    self.s.commit()
+                    self.s.refresh(task)
+                    return task
+
+                def process(self, title: str) -> None:
+                    task = self.create(title)
+                    send(task)
+                    self.s.commit()
+
+            def f(titles: list[str], repository: Repository) -> None:
+                for title in titles:
+                    repository.create(title)  # CLN212
+                for title in titles:
+                    repository.process(title)
+                for title in titles:
+                    repository = Repository(Session(engine))
+                    repository.create(title)
+                repository.create("one")
+        """,
     ],
     "CLN214": [
         """
@@ -877,6 +904,653 @@ CASES = {
             other = create_engine(URL, pool_size=5)  # CLN404
         """,
         "other = create_engine('postgresql:///x', pool_size=5)",
+    ],
+    "CLN115": [
+        """
+            class Sale(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                price: float = 0  # CLN115
+                amount: float = 0  # CLN115
+                amount_ml: float = 0
+                amount_of_rain: float = 0
+                fee_multiplier: float = 1
+        """,
+        """
+            class Base(sa.orm.DeclarativeBase):
+                pass
+
+            class Sale(Base):
+                __tablename__ = "sale"
+                id = sa.orm.mapped_column(sa.Integer, primary_key=True)
+                unit_price = sa.orm.mapped_column(sa.Float(), nullable=False)  # CLN115
+                list_price = sa.orm.mapped_column(sa.Numeric(10, 2), nullable=False)
+        """,
+    ],
+    "CLN123": [
+        """
+            class MemberBase(SQLModel):
+                needs_to_change_password: bool = True
+                reset_password: datetime | None = None
+
+            class Member(MemberBase, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+
+            class MemberRead(MemberBase):
+                id: int
+        """,
+    ],
+    "CLN125": [
+        """
+            @app.get("/tasks/{key}", response_model_include={"id", "title"})
+            def read(key: int) -> Task:
+                return load(key)
+
+            @app.get("/all/{key}")
+            def read_all(key: int) -> Task:  # CLN125
+                return load(key)
+        """,
+    ],
+    "CLN209": [
+        """
+            import asyncio
+
+            async def one(lock: asyncio.Lock, s: AsyncSession) -> None:
+                async with lock:
+                    await s.execute(text("SELECT 1"))
+
+            async def other(s: AsyncSession) -> None:
+                await s.execute(text("SELECT 1"))
+
+            async def main(lock: asyncio.Lock, s: AsyncSession) -> None:
+                await asyncio.gather(one(lock, s), one(lock, s))
+                await asyncio.gather(*(one(lock, s) for _ in range(3)))
+                await asyncio.gather(other(s), other(s))  # CLN209
+        """,
+        """
+            import asyncio
+
+            class Service:
+                def __init__(self, session: AsyncSession) -> None:
+                    self.session = session
+
+                async def mark(self, key: int) -> None:
+                    await self.session.execute(text("SELECT 1"))
+
+                async def log(self, key: int) -> None:
+                    print(key)
+
+                async def mark_all(self, keys: list[int]) -> None:
+                    await asyncio.gather(*(self.mark(key) for key in keys))  # CLN209
+                    await asyncio.gather(*(self.log(key) for key in keys))
+                    async with asyncio.TaskGroup() as group:
+                        for key in keys:
+                            group.create_task(self.mark(key))  # CLN209
+        """,
+        """
+            import asyncio
+            from asyncio import to_thread
+
+            def ask(s: Session, number: int) -> int:
+                return s.execute(text("SELECT 1")).scalar_one()
+
+            async def both(s: Session) -> None:
+                await asyncio.gather(to_thread(ask, s, 1), to_thread(ask, s, 2))  # CLN209
+                await to_thread(ask, s, 1)
+        """,
+    ],
+    "CLN213": [
+        """
+            def fresh(s: Session) -> Task | None:
+                s.commit()
+                return s.exec(select(Task)).first()
+
+            def take(s: Session) -> None:
+                task = fresh(s)
+                task.done = True
+                s.commit()
+        """,
+        """
+            def fresh(s: Session) -> Task | None:
+                s.commit()
+                return s.exec(select(Task)).first()
+
+            def take(s: Session) -> None:
+                s.add(Task(title=""))
+                task = fresh(s)  # CLN213
+                task.done = True
+                s.commit()
+        """,
+        """
+            async def fill(s: AsyncSession) -> None:
+                async with s.begin():
+                    await s.execute(text("INSERT INTO a VALUES (1)"))
+                async with s.begin():
+                    await s.execute(text("INSERT INTO b VALUES (1)"))
+        """,
+        """
+            def store(s: Session) -> None:
+                s.add(Task(title=""))
+                s.commit()
+
+            def main() -> None:
+                with Session(engine) as s:
+                    store(s)
+                with Session(engine) as s:
+                    s.add(Task(title=""))
+                    s.commit()
+        """,
+    ],
+    "CLN311": [
+        """
+            from alembic import command
+
+            class Store:
+                def create(self) -> None:
+                    self.metadata.create_all(self.engine)
+
+            def start() -> None:
+                SQLModel.metadata.create_all(engine)  # CLN311
+                SQLModel.metadata.create_all(create_engine("sqlite://"))
+        """,
+    ],
+    "CLN406": [
+        """
+            class Bus:
+                def on_event(self, name: str): ...
+
+            bus = Bus()
+
+            @bus.on_event("startup")
+            def start() -> None: ...
+
+            @app.on_event("startup")  # CLN406
+            def begin() -> None: ...
+        """,
+    ],
+    "CLN107": [
+        """
+            class Note(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                tags: dict[str, str] = Field(sa_column=sa.Column(sa.JSON))  # noqa: CLN106
+
+            def change(s: Session, key: int) -> None:
+                note = s.get_one(Note, key)
+                tags = note.tags
+                tags["a"] = "b"  # CLN107
+                s.commit()
+
+            def assign(s: Session, key: int) -> None:
+                note = s.get_one(Note, key)
+                tags = note.tags
+                tags["a"] = "b"
+                note.tags = {**tags}
+                s.commit()
+
+            def copy(s: Session, key: int) -> None:
+                note = s.get_one(Note, key)
+                tags = dict(note.tags)
+                tags["a"] = "b"
+                s.commit()
+        """,
+    ],
+    "CLN121": [
+        """
+            class Short(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                name: str = Field(min_length=2, max_length=50)
+                stock: int = Field(ge=0)
+
+            class ShortUpdate(SQLModel):
+                name: str = Field(min_length=2, max_length=500)  # CLN121
+                stock: int = Field(ge=-1)  # CLN121
+
+            class ShortPatch(SQLModel):
+                name: str = Field(min_length=3, max_length=40)
+                stock: int = Field(ge=1)
+        """,
+    ],
+    "CLN205": [
+        """
+            async def create(s: AsyncSession, body: SQLModel) -> int:
+                async with AsyncSession(engine) as s:
+                    task = Task.model_validate(body)
+                    s.add(task)
+                    await s.commit()
+                    return task.id  # CLN205
+        """,
+    ],
+    "CLN206": [
+        """
+            class Order(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                project_id: int | None = Field(default=None, foreign_key="project.id", index=True)
+                project: Project | None = Relationship()
+
+                @property
+                def label(self) -> str:
+                    return f"{self.id} for {self.project.name}"
+
+                @property
+                def number(self) -> str:
+                    return f"{self.id}"
+
+                def text(self) -> str:
+                    return self.project.name
+
+            async def f(s: AsyncSession) -> list[str]:
+                order = await s.get_one(Order, 1)
+                return [order.number, order.label]  # CLN206
+
+            async def g(s: AsyncSession) -> str:
+                order = await s.get_one(Order, 1, options=[selectinload(Order.project)])
+                return order.label
+        """,
+    ],
+    "CLN303": [
+        """
+            def paginate(statement, skip: int, limit: int):
+                return statement.offset(skip).limit(limit)
+
+            def in_order(statement):
+                return statement.order_by(Task.id)
+
+            def f(s: Session):
+                s.exec(paginate(select(Task), 0, 10)).all()  # CLN303
+                s.exec(paginate(select(Task).order_by(Task.id), 0, 10)).all()
+                return s.exec(in_order(select(Task)).limit(10)).all()
+        """,
+    ],
+    "CLN405": [
+        """
+            arguments = {"check_same_thread": False}
+            other = create_engine("postgresql://db/tasks", connect_args=arguments)  # CLN405
+            local = create_engine("sqlite:///tasks.db", connect_args=arguments)
+        """,
+    ],
+    "CLN116": [
+        """
+            from datetime import timedelta, timezone
+
+            class Token(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                until: datetime = Field(sa_type=sa.DateTime(timezone=True))
+                since: datetime = Field(sa_type=sa.DateTime)
+
+            def f(token: Token, key: str) -> list[bool]:
+                return [
+                    token.until < datetime.now(),  # CLN116
+                    datetime.utcnow() - timedelta(days=1) >= token.until,  # CLN116
+                    token.until < datetime.now(timezone.utc),
+                    token.since < datetime.now(),
+                    token.until is None,
+                ]
+        """,
+    ],
+    "CLN126": [
+        """
+            from fastapi import Request
+
+            @app.patch("/{key}")
+            async def f(key: int, request: Request, s: Session = Depends(get_session)) -> None:
+                task = s.get_one(Task, key)
+                body = await request.json()
+                for name, value in body.items():
+                    setattr(task, name, value)  # CLN126
+
+            @app.patch("/allowed/{key}")
+            def g(key: int, body: dict[str, Any], s: Session = Depends(get_session)) -> None:
+                task = s.get_one(Task, key)
+                for name, value in body.items():
+                    if name in ("title", "done"):
+                        setattr(task, name, value)
+
+            def helper(task: Task, body: dict[str, Any]) -> None:
+                for name, value in body.items():
+                    setattr(task, name, value)
+        """,
+    ],
+    "CLN127": [
+        """
+            from typing import Annotated
+            from pydantic import BaseModel
+
+            class TaskUpdate(BaseModel):
+                title: Optional[str]  # CLN127
+                note: str | None = None
+                done: bool
+                size: Annotated[int | None, Query()]
+
+            class TaskRead(BaseModel):
+                title: Optional[str]
+        """,
+    ],
+    "CLN128": [
+        """
+            from pydantic import BaseModel, ConfigDict
+
+            class Old(BaseModel):
+                class Config:
+                    allow_population_by_field_name = True  # CLN128
+                    frozen = True
+
+            class Mixed(BaseModel):
+                model_config = ConfigDict(orm_mode=True, frozen=True)  # CLN128
+
+            class New(BaseModel):
+                model_config = ConfigDict(from_attributes=True)
+
+            class Other:
+                class Config:
+                    orm_mode = True
+
+            def f(other: Any, task: Task) -> None:
+                other.from_orm(task)
+                New.model_validate(task)
+        """,
+    ],
+    "CLN129": [
+        """
+            from pydantic import BaseModel, field_validator, model_validator
+
+            class SignUp(BaseModel):
+                email: str
+                name: str
+
+                @field_validator("email")
+                @classmethod
+                def stripped(cls, value: str) -> str:
+                    if not value:
+                        raise ValueError("empty")
+                    value.strip()  # CLN129
+
+                @field_validator("name")
+                @classmethod
+                def refused(cls, value: str) -> str:
+                    raise ValueError("no names")
+
+                @model_validator(mode="after")
+                def checked(self):
+                    if self.email == self.name:
+                        raise ValueError("equal")
+                    return self
+
+                def helper(self) -> None:
+                    self.email.strip()
+        """,
+    ],
+    "CLN218": [
+        """
+            import pytest
+
+            @pytest.fixture
+            def client(session):
+                app.dependency_overrides[get_session] = lambda: session
+                yield app
+                app.dependency_overrides.clear()
+        """,
+        """
+            def test_it(session):
+                own = FastAPI()
+                own.dependency_overrides[get_session] = lambda: session
+
+            def helper(session):
+                app.dependency_overrides[get_session] = lambda: session
+        """,
+        """
+            def test_it(session):
+                app.dependency_overrides[get_session] = lambda: session
+                del app.dependency_overrides[get_session]
+        """,
+    ],
+    "CLN313": [
+        """
+            from sqlalchemy.orm import joinedload
+
+            def f(s: Session):
+                s.exec(select(Project).options(joinedload(Project.tasks))).unique().all()
+                s.exec(select(Task).options(joinedload(Task.project))).all()
+                s.exec(select(Project).options(selectinload(Project.tasks))).all()
+                s.query(Project).options(joinedload(Project.tasks)).all()
+                return s.exec(select(Project).options(joinedload(Project.tasks))).all()  # CLN313
+
+            async def g(s: AsyncSession):
+                statement = select(Project).options(joinedload(Project.tasks))
+                await s.execute(select(Project).options(selectinload(Project.tasks)))
+                return (await s.execute(statement)).scalars().all()  # CLN313
+        """,
+    ],
+    "CLN314": [
+        """
+            from sqlalchemy import insert
+            from sqlalchemy.dialects import postgresql
+
+            def f(s: Session, titles: list[str]) -> None:
+                for title in titles:
+                    s.execute(insert(Task).values(title=title))  # CLN314
+                for title in titles:
+                    s.execute(insert(Task).values(title="fixed"))
+                for number in range(3):
+                    s.execute(insert(Task).values(id=number))
+                for title in titles:
+                    s.execute(postgresql.insert(Task).values(title=title).on_conflict_do_nothing())
+                for title in titles:
+                    with Session(engine) as s:
+                        s.execute(insert(Task).values(title=title))
+                s.execute(insert(Task), [{"title": title} for title in titles])
+        """,
+    ],
+    "CLN315": [
+        """
+            def f(s: Session, least: int, words: list[str]):
+                one = [task for task in s.exec(select(Task)) if task.id > least]  # CLN315
+                two = {t.id for t in s.exec(select(Task).order_by(Task.id)) if t.id == 1}  # CLN315
+                three = [t for t in s.exec(select(Task).where(Task.done == True)) if t.id > least]
+                four = [task for task in s.exec(select(Task)) if task.title.lower() in words]
+                five = [task for task in s.exec(select(Task).limit(3)) if task.id > least]
+                return one, two, three, four, five
+
+            async def g(s: AsyncSession):
+                return [t for t in await s.scalars(select(Task)) if t.done == True]  # CLN315
+        """,
+    ],
+    "CLN316": [
+        """
+            class Mail(SQLModel, table=True):
+                id: int | None = Field(default=None, primary_key=True)
+                address: str = Field(unique=True)
+                name: str
+
+            @app.post("/unique")
+            def f(address: str, s: Session = Depends(get_session)) -> None:
+                if s.exec(select(Mail).where(Mail.address == address)).first():
+                    raise HTTPException(409)
+                s.add(Mail(address=address))
+
+            @app.post("/names")
+            async def g(name: str, s: AsyncSession = Depends(get_session)) -> None:
+                found = await s.scalar(select(Mail).where(Mail.name == name))  # CLN316
+                if found is not None:
+                    raise HTTPException(409)
+                s.add(Mail(address="", name=name))
+
+            @app.post("/others")
+            def h(name: str, s: Session = Depends(get_session)) -> None:
+                if s.exec(select(Mail).where(Mail.name == name)).first():
+                    raise HTTPException(409)
+                s.add(Project(name=name))
+
+            @app.post("/two")
+            def i(name: str, s: Session = Depends(get_session)) -> None:
+                if s.exec(select(Mail).where(Mail.name == name, Mail.id == 3)).first():
+                    raise HTTPException(409)
+                s.add(Mail(address="", name=name))
+        """,
+        """
+            class Mail(SQLModel, table=True):
+                __table_args__ = (sa.UniqueConstraint("name"),)
+                id: int | None = Field(default=None, primary_key=True)
+                name: str
+
+            @app.post("/names")
+            def f(name: str, s: Session = Depends(get_session)) -> None:
+                if s.exec(select(Mail).where(Mail.name == name)).first():
+                    raise HTTPException(409)
+                s.add(Mail(name=name))
+        """,
+    ],
+    "CLN601": [
+        """
+            from alembic import op
+
+            revision = "b"
+            down_revision = "a"
+
+            def upgrade() -> None:
+                op.create_table("new", sa.Column("id", sa.Integer, primary_key=True))
+                op.add_column("new", sa.Column("a", sa.Integer, nullable=False))
+                op.add_column("old", sa.Column("b", sa.Integer, nullable=False))  # CLN601
+                op.add_column("old", sa.Column("c", sa.Integer, nullable=False, server_default="0"))
+                op.add_column("old", sa.Column("d", sa.Integer, sa.Identity(), nullable=False))
+                op.add_column("old", sa.Column("e", sa.Integer))
+
+            def downgrade() -> None:
+                op.add_column("old", sa.Column("f", sa.Integer, nullable=False))
+        """,
+        """
+            from alembic import op
+
+            def upgrade() -> None:  # of no revision
+                op.add_column("old", sa.Column("b", sa.Integer, nullable=False))
+        """,
+    ],
+    "CLN602": [
+        """
+            from alembic import op
+
+            revision = "b"
+            down_revision = "a"
+
+            def upgrade() -> None:
+                op.drop_column("users", "name")  # CLN602
+                op.add_column("users", sa.Column("full_name", sa.String(80)))
+
+            def downgrade() -> None:
+                op.drop_column("users", "full_name")
+                op.add_column("users", sa.Column("name", sa.String(80)))
+        """,
+        """
+            from alembic import op
+
+            revision = "b"
+            down_revision = "a"
+
+            def upgrade() -> None:
+                op.drop_column("users", "name")
+                op.add_column("users", sa.Column("full_name", sa.String(90)))
+
+            def downgrade() -> None:
+                op.drop_column("users", "full_name")
+                op.add_column("users", sa.Column("name", sa.String(80)))
+        """,
+        """
+            from alembic import op
+
+            revision = "b"
+            down_revision = "a"
+
+            def upgrade() -> None:
+                op.drop_column("users", "name")
+                op.execute("UPDATE users SET x = 1")
+                op.add_column("users", sa.Column("full_name", sa.String(80)))
+
+            def downgrade() -> None:
+                op.drop_column("users", "full_name")
+                op.add_column("users", sa.Column("name", sa.String(80)))
+        """,
+    ],
+    "CLN204": [
+        """
+            import time
+
+            def wait() -> str:
+                time.sleep(1)
+                return "ready"
+
+            async def pause() -> None:
+                time.sleep(1)
+
+            @app.get("/wait")
+            async def f() -> str:
+                return wait()  # CLN204
+
+            @app.get("/pause")
+            async def g() -> None:
+                await pause()
+
+            @app.get("/thread")
+            def h() -> str:
+                return wait()
+        """,
+    ],
+    "CLN219": [
+        """
+            def load(key: int) -> Task:
+                with Session(engine) as s:
+                    return s.get_one(Task, key)
+
+            def load_with(key: int) -> Task:
+                with Session(engine) as s:
+                    return s.get_one(Task, key, options=[selectinload(Task.project)])
+
+            def load_here(s: Session, key: int) -> Task:
+                return s.get_one(Task, key)
+
+            def all_tasks() -> list[Task]:
+                with Session(engine) as s:
+                    return list(s.exec(select(Task)).all())
+
+            def f(s: Session) -> list[str]:
+                first, second, third = load(1), load_with(1), load_here(s, 1)
+                task = load(1)
+                name = task.project.name  # CLN219
+                title = task.title
+                other = load_with(1)
+                here = load_here(s, 1)
+                names = [each.project.name for each in all_tasks()]  # CLN219
+                return [name, title, other.project.name, here.project.name, *names]
+        """,
+    ],
+    "CLN317": [
+        """
+            def f(s: Session, offset: int):
+                one = select(Task).order_by(Task.title).offset(offset).limit(9)  # CLN317
+                two = select(Task).order_by(col(Task.done).desc()).limit(9).offset(2)  # CLN317
+                three = select(Task).order_by(Task.title, Task.id).offset(offset).limit(9)
+                four = select(Task).order_by(Task.title).limit(9)
+                five = select(Task).order_by(func.lower(Task.title)).offset(offset)
+                six = select(Task).order_by(Task.title).order_by(Task.id).offset(offset)
+                return one, two, three, four, five, six
+        """,
+    ],
+    "CLN407": [
+        """
+            from contextlib import asynccontextmanager
+
+            @asynccontextmanager
+            async def lifespan(app: FastAPI):
+                app.state.engine = create_async_engine("sqlite+aiosqlite://")  # CLN407
+                yield
+
+            @asynccontextmanager
+            async def ending(app: FastAPI):
+                engine = create_async_engine("sqlite+aiosqlite://")
+                yield
+                await engine.dispose()
+
+            @asynccontextmanager
+            async def other(name: str):
+                yield create_async_engine("sqlite+aiosqlite://")
+        """,
     ],
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ from colonnade.lint.inference._statements import (
     infer_statement_call,
 )
 from colonnade.lint.inference._values import (
+    DETACHED,
     NO_RELATIONS,
     Kind,
     Value,
@@ -149,10 +150,10 @@ def _infer_function_call(
     if inferred is None or inferred.kind in (Kind.STATEMENT, Kind.QUERY):
         inferred = _infer_extended_statement(flow, node, function) or inferred
     if inferred is not None and inferred.kind is Kind.ROW:
-        inferred = replace(inferred, attached=False, loads=None)
+        inferred = _returned_row(flow, inferred, function, module)
     elif inferred is not None and inferred.kind is Kind.COLLECTION and inferred.item is not None:
         if inferred.item.kind is Kind.ROW:
-            inferred = collection_of(replace(inferred.item, attached=False, loads=None))
+            inferred = collection_of(_returned_row(flow, inferred.item, function, module))
     decorators = {
         dotted_name(decorator.func if isinstance(decorator, ast.Call) else decorator).rpartition(
             "."
@@ -169,6 +170,24 @@ def _infer_function_call(
         is_async = isinstance(function, ast.AsyncFunctionDef)
         return None if is_async or (inferred and inferred.kind is Kind.AWAITABLE) else inferred
     return awaitable(inferred) if isinstance(function, ast.AsyncFunctionDef) else inferred
+
+
+def _returned_row(flow: Flow, row: Value, function: Function, module: Module) -> Value:
+    """A row that a function returns: detached, if the function has ended its session."""
+    inner = flow.inference.flow(function, module)
+    ends_session = inner is not None and any(
+        isinstance(item.optional_vars, ast.Name)
+        and item.optional_vars.id == row.source
+        and (session := inner.value(item.context_expr)) is not None
+        and session.is_instance(lib.SESSIONS)
+        and session.node is item.context_expr
+        for block in ast.walk(function)
+        if isinstance(block, ast.With | ast.AsyncWith)
+        for item in block.items
+    )
+    if inner is None or inner.yielded or not ends_session or not row.attached:
+        return replace(row, attached=False, loads=None)
+    return replace(row, name=DETACHED)
 
 
 def _infer_extended_statement(flow: Flow, node: ast.Call, function: Function) -> Value | None:

@@ -28,6 +28,8 @@ class Kind(Enum):
 
 
 ITERABLE = frozenset({Kind.COLLECTION, Kind.ROWS})
+DETACHED = "detached"
+"""The name of a row whose session has ended."""
 NO_RELATIONS: frozenset[str] = frozenset()
 
 
@@ -38,7 +40,7 @@ class Value:
     Attributes:
         kind: The kind of object.
         name: The qualified name of a symbol or of an instance's class; the name of a column or
-            relation; for a row, ``async`` or ``sync``, depending on its session.
+            relation; for a row, ``async``, ``sync`` or ``detached``, depending on its session.
         item: The value inside, depending on the kind.
         model: The model of a row, column or relation.
         loads: The relations loaded with a row, statement or option, as dotted paths; None if they

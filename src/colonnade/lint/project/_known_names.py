@@ -157,7 +157,7 @@ ROOTS = frozenset(
      "collections", "abc", "dataclasses", "anyio"}
 )  # fmt: skip
 # Rules find nothing in a file that mentions none of these and imports no file that does.
-SUBJECTS = ("sqlmodel", "sqlalchemy", "fastapi", "colonnade", "asyncpg")
+SUBJECTS = ("sqlmodel", "sqlalchemy", "fastapi", "colonnade", "asyncpg", "pydantic", "alembic")
 
 
 def canonical(name: str) -> str:

@@ -52,6 +52,12 @@ class ModelField:
         return self.option("primary_key") is True
 
     @property
+    def unique(self) -> bool:
+        """Whether the column is declared unique, or is part of the primary key."""
+        options = {keyword.arg for call in self.column_calls() for keyword in call.keywords}
+        return self.primary_key or "unique" in self.options or "unique" in options
+
+    @property
     def foreign_key(self) -> str | None:
         """The referenced column as ``table.column``, or None."""
         foreign_key = self.option("foreign_key")

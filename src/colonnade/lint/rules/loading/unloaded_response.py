@@ -6,9 +6,15 @@ from collections.abc import Iterator
 from colonnade.lint._context import Context, Endpoint
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
-from colonnade.lint.inference._values import Kind, Value
+from colonnade.lint.inference._values import DETACHED, Kind, Value
 from colonnade.lint.rules._examples import ASYNC, ASYNC_EAGER
 from colonnade.lint.rules.schemas._responses import response_schema
+
+CONSEQUENCES = {
+    "async": "raises MissingGreenlet",
+    "sync": "runs a query for each row",
+    DETACHED: "raises DetachedInstanceError",
+}
 
 
 class UnloadedResponse(Rule):
@@ -125,9 +131,7 @@ async def tasks(session: AsyncSession = Depends(get_session)):
         for name, relation in row.model.relations.items():
             if name in response_fields and relation.is_lazy and name not in row.loads:
                 class_name = row.model.class_name
-                consequence = (
-                    "raises MissingGreenlet" if row.name == "async" else "runs a query for each row"
-                )
+                consequence = CONSEQUENCES[row.name]
                 message = (
                     f"the response contains `{name}`, which was not loaded: reading it "
                     f"{consequence}"

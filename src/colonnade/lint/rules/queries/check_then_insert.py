@@ -73,7 +73,7 @@ def add(title: str) -> None:
     def _check_test(self, context: Context, function: Function, test: ast.If) -> Iterator[Finding]:
         query = _query_of(context, function, test.test)
         field = _compared_field(context, query) if query is not None else None
-        if query is None or field is None or _is_unique(field):
+        if query is None or field is None or _may_be_unique(field):
             return
         inserts = [
             node
@@ -139,17 +139,10 @@ def _column(context: Context, node: ast.expr) -> Value | None:
     return inferred if inferred is not None and inferred.kind is Kind.COLUMN else None
 
 
-def _is_unique(field: ModelField) -> bool:
+def _may_be_unique(field: ModelField) -> bool:
     """Whether a constraint or an index may hold a column, as far as the class says."""
-    text = ast.unparse(field.owner.node)
-    column_options = {keyword.arg for call in field.column_calls() for keyword in call.keywords}
-    return (
-        field.primary_key
-        or "unique" in field.options
-        or "unique" in column_options
-        or "__table_args__" in text
-        or field.foreign_key is not None
-    )
+    in_table = "__table_args__" in ast.unparse(field.owner.node)
+    return field.unique or in_table or field.foreign_key is not None
 
 
 def _makes(context: Context, call: ast.Call, model: Model) -> bool:

@@ -10,6 +10,13 @@ BLOCKING = frozenset(
      "query", "merge", "delete", "rollback"}
 )  # fmt: skip
 
+BLOCKING_FUNCTIONS = frozenset(
+    {"time.sleep", "urllib.request.urlopen", "subprocess.run", "subprocess.check_output",
+     "subprocess.check_call", "subprocess.call", "os.system"}
+    | {f"{module}.{name}" for module in ("requests", "httpx")
+       for name in ("get", "post", "put", "patch", "delete", "head", "request")}
+)  # fmt: skip
+
 
 def is_blocking_call(values: dict[ast.AST, Value], call: ast.Call) -> bool:
     """Whether a call blocks its thread until the database answers."""

@@ -9,7 +9,11 @@ from colonnade.lint._rule import Rule
 from colonnade.lint.inference._paths import dotted_name
 from colonnade.lint.inference._values import Kind
 from colonnade.lint.project._modules import Function, Module
-from colonnade.lint.rules.sessions._blocking_calls import is_blocking_call
+from colonnade.lint.project._project import ModuleScope
+from colonnade.lint.rules.sessions._blocking_calls import BLOCKING_FUNCTIONS, is_blocking_call
+
+MAX_CALLS = 3
+"""Functions through which a call is followed."""
 
 
 class BlockingCall(Rule):
@@ -81,41 +85,42 @@ def count() -> int:
                 if inferred is None or inferred.kind is not Kind.SYMBOL:
                     continue
                 called = context.project.function(inferred.name)
-                if called is not None and _waits_for_database(context, *called, depth=0):
-                    message = (
-                        f"`{called[0].name}` waits for the database, which blocks the event loop"
-                    )
+                waits_for = "" if called is None else _blocks(context, *called, depth=0)
+                if called is not None and waits_for:
+                    message = f"`{called[0].name}` waits for {waits_for}: it blocks the event loop"
                     advice = (
                         "Declare this endpoint with `def`, or use `await run_in_threadpool(...)`"
                     )
                     yield context.finding(self.code, node, message, advice=advice, whole=False)
 
 
-def _waits_for_database(context: Context, function: Function, module: Module, depth: int) -> bool:
-    """Whether a function, or one that it calls, waits for the database."""
-    if isinstance(function, ast.AsyncFunctionDef) or depth > 3:
-        return False
+def _blocks(context: Context, function: Function, module: Module, depth: int) -> str:
+    """What a function, or one that it calls, waits for; empty if it does not block."""
+    if isinstance(function, ast.AsyncFunctionDef) or depth > MAX_CALLS:
+        return ""
     flow = context.inference.flow(function, module)
     if flow is None or flow.yielded or _has_decorator(function):
-        return False
+        return ""
+    scope = ModuleScope(context.project, module)
     for node in ast.walk(function):
         if not isinstance(node, ast.Call) or module.enclosing_function(node) is not function:
             continue
         if is_blocking_call(flow.values, node):
-            return True
+            return "the database"
+        name = scope.resolve(node.func)
+        if name in BLOCKING_FUNCTIONS:
+            return f"`{name}`"
         inferred = flow.values.get(node.func)
         called = (
             context.project.function(inferred.name)
             if inferred and inferred.kind is Kind.SYMBOL
             else None
         )
-        if (
-            called is not None
-            and called[0] is not function
-            and _waits_for_database(context, *called, depth + 1)
-        ):
-            return True
-    return False
+        if called is not None and called[0] is not function:
+            waits_for = _blocks(context, *called, depth + 1)
+            if waits_for:
+                return waits_for
+    return ""
 
 
 def _has_decorator(function: Function) -> bool:

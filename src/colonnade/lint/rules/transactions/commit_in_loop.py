@@ -8,6 +8,7 @@ from colonnade.lint._context import Context
 from colonnade.lint._findings import Finding
 from colonnade.lint._rule import Rule
 from colonnade.lint.inference._paths import dotted_name
+from colonnade.lint.project._modules import Function
 from colonnade.lint.rules._examples import SYNC
 from colonnade.lint.rules._loops import exits_after
 from colonnade.lint.rules._syntax import assigns, last_name
@@ -47,6 +48,7 @@ def add(titles: list[str]) -> None:
 """
 
     def check(self, context: Context) -> Iterator[Finding]:
+        yield from self._check_functions(context)
         for call, source in _commits(context):
             loop = next(iter(context.enclosing_loops(call)), None)
             if not isinstance(loop, ast.For | ast.AsyncFor) or not source:
@@ -60,6 +62,45 @@ def add(titles: list[str]) -> None:
                 continue
             message = f"`{source}` is committed in each iteration of the loop"
             yield context.finding(self.code, call, message, advice="Commit once, after the loop")
+
+    def _check_functions(self, context: Context) -> Iterator[Finding]:
+        """Check calls of functions that add a row and commit, such as those of a repository."""
+        for call in context.module.calls:
+            loop = next(iter(context.enclosing_loops(call)), None)
+            if not isinstance(loop, ast.For | ast.AsyncFor):
+                continue
+            inferred = context.value(call.func)
+            called = context.project.called_function(inferred.name) if inferred else None
+            if called is None or not _adds_and_commits(called[0]):
+                continue
+            receiver = call.func.value if isinstance(call.func, ast.Attribute) else None
+            if receiver is not None and assigns(loop, dotted_name(receiver)):
+                continue
+            if (
+                _commits_in_batches(context, call, loop)
+                or exits_after(context, call)
+                or _acts_outside(loop)
+            ):
+                continue
+            name = context.editor.text(call.func)
+            message = f"`{name}` commits in each iteration of the loop"
+            advice = "Add all rows, and commit once"
+            yield context.finding(self.code, call, message, advice=advice, whole=False)
+
+
+def _adds_and_commits(function: Function) -> bool:
+    """Whether a function does no more than to add a row, to commit, and to return it."""
+    names = [
+        last_name(node.func)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    simple = (ast.Assign, ast.AnnAssign, ast.Expr, ast.Return)
+    return (
+        {"add", "commit"} <= set(names)
+        and all(isinstance(statement, simple) for statement in function.body)
+        and not set(names) - {"add", "commit", "refresh", "flush", "model_validate", "model_dump"}
+    )
 
 
 def _commits(context: Context) -> Iterator[tuple[ast.Call, str]]:
