@@ -1245,6 +1245,8 @@ CASES = {
 
             def f(other: Any, task: Task) -> None:
                 other.from_orm(task)
+                New.from_orm(task)  # CLN128
+                New.from_orm(task)
                 New.model_validate(task)
         """,
     ],
@@ -1300,6 +1302,14 @@ CASES = {
             def test_it(session):
                 app.dependency_overrides[get_session] = lambda: session
                 del app.dependency_overrides[get_session]
+        """,
+        """
+            import pytest
+
+            @pytest.fixture(scope="session")
+            def client(session):
+                app.dependency_overrides[get_session] = lambda: session
+                yield app
         """,
     ],
     "CLN313": [

@@ -128,15 +128,19 @@ async def tasks(session: AsyncSession = Depends(get_session)):
     ) -> Iterator[Finding]:
         if row.model is None or row.loads is None or not row.attached:
             return
-        for name, relation in row.model.relations.items():
-            if name in response_fields and relation.is_lazy and name not in row.loads:
-                class_name = row.model.class_name
-                consequence = CONSEQUENCES[row.name]
-                message = (
-                    f"the response contains `{name}`, which was not loaded: reading it "
-                    f"{consequence}"
-                )
-                advice = (
-                    f"Load it with the statement: `.options(selectinload({class_name}.{name}))`"
-                )
-                yield context.finding(self.code, node, message, advice=advice)
+        missing = [
+            name
+            for name, relation in row.model.relations.items()
+            if name in response_fields and relation.is_lazy and name not in row.loads
+        ]
+        if not missing:
+            return
+        names = ", ".join(f"`{name}`" for name in missing)
+        options = ", ".join(f"selectinload({row.model.class_name}.{name})" for name in missing)
+        was, it = ("was", "it") if len(missing) == 1 else ("were", "them")
+        message = (
+            f"the response contains {names}, which {was} not loaded: reading {it} "
+            f"{CONSEQUENCES[row.name]}"
+        )
+        advice = f"Load {it} with the statement: `.options({options})`"
+        yield context.finding(self.code, node, message, advice=advice)

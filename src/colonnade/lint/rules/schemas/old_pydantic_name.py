@@ -87,6 +87,7 @@ def read(task: Task) -> TaskRead:
             if receiver is not None and context.project.model(receiver.name) is not None:
                 message = "`from_orm` is deprecated since version 2 of Pydantic"
                 yield context.finding(self.code, call, message, advice="Use `model_validate`")
+                return  # one finding for the file
 
 
 def _options(context: Context, model: Model) -> Iterator[tuple[ast.AST, str]]:

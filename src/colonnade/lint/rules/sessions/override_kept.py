@@ -71,6 +71,8 @@ def test_tasks(session: Session, monkeypatch) -> None:
             function = context.module.enclosing_function(node)
             if function is None or not (function.name.startswith("test") or is_fixture(function)):
                 continue
+            if any("scope=" in ast.unparse(decorator) for decorator in function.decorator_list):
+                continue  # for all tests of a file or of the run
             if _is_local(function, overrides.value) or any(
                 REMOVED.search(module.source.text) for module in _around(context)
             ):
