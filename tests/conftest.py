@@ -5,6 +5,7 @@ The databases come from Colonnade's pytest plugin. Each test has an empty databa
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -55,6 +56,12 @@ def pytest_collection_finish() -> None:
     """Exclude what the whole run needs from garbage collection."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take minutes, so that no worker is alone with them at the end."""
+    first = [Path(__file__).with_name(name) for name in ("packaging", "agents")]
+    items.sort(key=lambda item: not any(item.path.is_relative_to(folder) for folder in first))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
