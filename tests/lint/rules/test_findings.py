@@ -376,6 +376,26 @@ CASES = {
             def one(s: Session) -> TaskRead:
                 return TaskRead.model_validate(s.get_one(Task, 1))
         """,
+        """
+            class TaskRead(SQLModel):
+                id: int
+                project: SQLModel | None
+
+            async def session_of() -> AsyncSession:
+                return AsyncSession(engine)
+
+            @app.post("/refreshed", response_model=TaskRead)
+            async def f(s: AsyncSession = Depends(session_of)):
+                task = await s.get_one(Task, 1)
+                await s.refresh(task, ["project"])
+                return task
+
+            @app.post("/other", response_model=TaskRead)
+            async def g(s: AsyncSession = Depends(session_of)):
+                task = await s.get_one(Task, 1)
+                await s.refresh(task, ["title"])
+                return task  # CLN207
+        """,
     ],
     "CLN212": [
         """
@@ -1159,6 +1179,18 @@ CASES = {
                 s.exec(paginate(select(Task).order_by(Task.id), 0, 10)).all()
                 return s.exec(in_order(select(Task)).limit(10)).all()
         """,
+        """
+            def one(s: Session, title: str) -> Task | None:
+                found = s.exec(select(Task).where(Task.title == title).limit(2)).all()
+                return found[0] if len(found) == 1 else None
+
+            def claim(s: Session) -> list[Task]:
+                waiting = select(Task).limit(10).with_for_update(skip_locked=True)
+                return list(s.exec(select(Task).limit(10).with_for_update(skip_locked=True)).all())
+
+            def page(s: Session) -> list[Task]:
+                return list(s.exec(select(Task).limit(10)).all())  # CLN303
+        """,
     ],
     "CLN405": [
         """
@@ -1560,6 +1592,27 @@ CASES = {
             @asynccontextmanager
             async def other(name: str):
                 yield create_async_engine("sqlite+aiosqlite://")
+        """,
+    ],
+    "CLN111": [
+        """
+            from datetime import timezone
+
+            at = datetime.utcnow().replace(tzinfo=timezone.utc)
+            naive = datetime.utcnow()  # CLN111
+            second = datetime.utcnow().replace(microsecond=0)  # CLN111
+        """,
+    ],
+    "CLN310": [
+        """
+            def f(s: Session) -> list[int]:
+                return [
+                    len(s.exec(select(Task)).all()),  # CLN310
+                    len(list(s.scalars(select(Task)))),  # CLN310
+                    len(s.exec(select(Task).limit(100)).all()),
+                    len(s.query(Task).limit(3).all()),
+                    len(list(range(3))),
+                ]
         """,
     ],
 }  # fmt: skip

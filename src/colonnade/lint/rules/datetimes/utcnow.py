@@ -1,5 +1,6 @@
 """The rule CLN111, utcnow."""
 
+import ast
 from collections.abc import Iterator
 
 from colonnade.lint._context import Context
@@ -64,6 +65,8 @@ def finish(session: Session, task: Task) -> None:
             name = context.resolve(call.func)
             if name not in (UTC_NOW, "datetime.datetime.utcfromtimestamp"):
                 continue
+            if _gets_zone(context, call):
+                continue
             field = find_column(context, call)
             if field is not None and is_naive_column(context, field):
                 continue  # CLN110 reports the column
@@ -73,3 +76,12 @@ def finish(session: Session, task: Task) -> None:
                 f"`{name.removeprefix('datetime.')}()` returns a time in UTC without a time zone"
             )
             yield context.finding(self.code, call, message, fix=fix, advice=ADVICE)
+
+
+def _gets_zone(context: Context, call: ast.Call) -> bool:
+    """Whether a time gets its time zone at once: ``utcnow().replace(tzinfo=timezone.utc)``."""
+    method = context.module.parent(call)
+    replace = context.module.parent(method) if isinstance(method, ast.Attribute) else None
+    return isinstance(replace, ast.Call) and any(
+        keyword.arg == "tzinfo" for keyword in replace.keywords
+    )

@@ -132,6 +132,7 @@ async def tasks(session: AsyncSession = Depends(get_session)):
             name
             for name, relation in row.model.relations.items()
             if name in response_fields and relation.is_lazy and name not in row.loads
+            if name not in _refreshed(context, node)
         ]
         if not missing:
             return
@@ -144,3 +145,20 @@ async def tasks(session: AsyncSession = Depends(get_session)):
         )
         advice = f"Load {it} with the statement: `.options({options})`"
         yield context.finding(self.code, node, message, advice=advice)
+
+
+def _refreshed(context: Context, node: ast.expr) -> set[object]:
+    """The relations that ``refresh(row, ["project"])`` loads in the function of a row."""
+    function = context.module.enclosing_function(node)
+    name = node.args[0] if isinstance(node, ast.Call) and node.args else node
+    return {
+        element.value
+        for call in context.module.calls_named("refresh")
+        if context.module.enclosing_function(call) is function
+        and call.args
+        and ast.dump(call.args[0]) == ast.dump(name)
+        for names in (*call.args[1:], *(keyword.value for keyword in call.keywords))
+        if isinstance(names, ast.List | ast.Tuple | ast.Set)
+        for element in names.elts
+        if isinstance(element, ast.Constant)
+    }

@@ -9,6 +9,8 @@ from colonnade.lint._rule import Rule
 from colonnade.lint.inference._values import Kind
 from colonnade.lint.rules._examples import SYNC, models
 
+LOADED = frozenset({Kind.ROWS, Kind.TUPLES, Kind.QUERY})
+
 
 class CountByLoading(Rule):
     """Rows are counted by loading all of them.
@@ -34,14 +36,30 @@ def count(session: Session) -> int:
     def check(self, context: Context) -> Iterator[Finding]:
         for call in context.module.calls_named("len"):
             inner = call.args[0] if len(call.args) == 1 else None
-            if isinstance(inner, ast.Await):
-                inner = inner.value
-            if not isinstance(inner, ast.Call) or not isinstance(inner.func, ast.Attribute):
+            rows = _loaded(inner) if inner is not None else None
+            inferred = context.value(rows)
+            if rows is None or inferred is None or inferred.has_limit:
                 continue
-            if inner.func.attr not in ("all", "fetchall"):
-                continue
-            inferred = context.value(inner.func.value)
-            if inferred is not None and inferred.kind in (Kind.ROWS, Kind.TUPLES, Kind.QUERY):
+            if inferred.kind in LOADED and not _is_limited(context, rows):
                 message = "all rows are loaded only to be counted"
                 advice = "Count in the database: `select(func.count()).select_from(...)`"
                 yield context.finding(self.code, call, message, advice=advice)
+
+
+def _loaded(node: ast.expr) -> ast.expr | None:
+    """The result that ``.all()`` or ``list()`` loads; None for another expression."""
+    node = node.value if isinstance(node, ast.Await) else node
+    match node:
+        case ast.Call(func=ast.Attribute(value=rows, attr="all" | "fetchall"), args=[]):
+            return rows
+        case ast.Call(func=ast.Name(id="list"), args=[rows]):
+            return rows.value if isinstance(rows, ast.Await) else rows
+    return None
+
+
+def _is_limited(context: Context, rows: ast.expr) -> bool:
+    """Whether the executed statement has a limit."""
+    rows = rows.value if isinstance(rows, ast.Await) else rows
+    first = rows.args[0] if isinstance(rows, ast.Call) and rows.args else None
+    statement = context.value(first)
+    return statement is not None and statement.has_limit

@@ -77,7 +77,15 @@ def page(session: Session, offset: int):
 
 
 def _takes_any_rows(context: Context, node: ast.expr) -> bool:
-    """Whether the limit takes a batch of work, for which any rows will do."""
+    """Whether any rows will do: a batch of work, a claim, or two rows where one is expected."""
+    for call in ast.walk(node):
+        match call:
+            case ast.Call(func=ast.Attribute(attr="limit"), args=[ast.Constant(value=2)]):
+                return True
+            case ast.Call(func=ast.Attribute(attr="with_for_update"), keywords=[*options]) if any(
+                option.arg == "skip_locked" for option in options
+            ):
+                return True
     if any(isinstance(ancestor, ast.While) for ancestor in context.module.ancestors(node)):
         return True
     function = context.module.enclosing_function(node)
